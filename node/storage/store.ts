@@ -1,0 +1,85 @@
+import type { Entry } from '../../proto/entry.js';
+
+/** Keys from `from` (inclusive) to `to` (exclusive), in byte order. */
+export interface KeyRange {
+  from: Buffer;
+  to: Buffer;
+}
+
+/** What one commit changed, told after it was synced: `before` is the entry's former hash (8 bytes) if any. */
+export interface Change {
+  key: Buffer;
+  before: Buffer | undefined;
+  after: Buffer;
+}
+
+export interface RangeRead {
+  entries: Entry[];
+  /** A record here failed its checksum and was not yet healed: the entries are not all there is. */
+  damaged: boolean;
+}
+
+/**
+ * What a replica keeps. Everything that it answers rests on synced state only: `merge` resolves when the
+ * state that covers the entries is synced, whether they changed anything or not, and reads see only what
+ * was synced. After its first write error the store is failed: every later call rejects STORE_FAILED.
+ */
+export interface Store {
+  readonly storeId: string;
+  /** Number of the newest synced batch; grows by one with every commit. */
+  readonly syncedBatch: number;
+  readonly failure: Error | undefined;
+
+  /** Merges entries (whose form was checked) by their kinds' rule. Resolves when durable. */
+  merge(entries: readonly Entry[]): Promise<{ changed: number; batch: number }>;
+  /** All entries of each range, checked. */
+  read(ranges: readonly KeyRange[]): Promise<RangeRead[]>;
+  /** A page of at most `limit` intact entries of a range, and where the next one starts; bad keys apart. */
+  page(
+    range: KeyRange,
+    limit: number,
+  ): Promise<{ entries: Entry[]; bad: Buffer[]; next: Buffer | undefined }>;
+  /** The entries of these very keys; `undefined` where there is none, or a bad one. */
+  get(keys: readonly Buffer[]): Promise<(Entry | undefined)[]>;
+
+  /** Rows (key prefixes up to the eventType) that met a bad record and are not yet merged back from others. */
+  damagedRows(): Buffer[];
+  /** Declares a damaged row whole again, after what the other replicas hold was merged in. Durable. */
+  healed(row: Buffer): Promise<void>;
+
+  /** Records of this node's own, never replicated: hints, what it remembers of its peers. */
+  readonly local: LocalRecords;
+
+  /** Syncs what is pending and closes. */
+  close(): Promise<void>;
+}
+
+export interface LocalWrite {
+  key: Buffer;
+  /** `undefined` deletes. */
+  value: Buffer | undefined;
+}
+
+/** A small ordered map beside the entries. Writes are atomic, and durable when `sync` is asked. */
+export interface LocalRecords {
+  write(writes: readonly LocalWrite[], options: { sync: boolean }): Promise<void>;
+  get(key: Buffer): Promise<Buffer | undefined>;
+  page(range: KeyRange, limit: number): Promise<{ key: Buffer; value: Buffer }[]>;
+}
+
+/** What was found when a store was opened (§7: is my store whole?). */
+export interface Opening {
+  /** The folder was empty and a new store was made. */
+  created: boolean;
+  /** Why the store may lack what it acknowledged: a gap in the batches, a repair. Empty when nothing was found. */
+  doubts: string[];
+  entries: number;
+}
+
+export interface OpenedStore {
+  store: Store;
+  opening: Opening;
+}
+
+/** Called synchronously after each sync, before the merges of that commit resolve. */
+export type OnCommit = (changes: readonly Change[]) => void;

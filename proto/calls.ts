@@ -1,0 +1,169 @@
+import type { Int64 } from '../counter/int64.js';
+import type { CellValue } from '../counter/shard.js';
+import type { Granularity } from '../counter/window.js';
+import type { ErrorData } from './errors.js';
+import type { ConsistencyLevel } from './level.js';
+
+/**
+ * What a node does for clients, as plain data: the gRPC service `Counter` (counter.proto), the simulated
+ * network and the node itself all speak these types.
+ */
+
+export interface CallOptions {
+  /** Every call has a deadline. */
+  timeoutMs: number;
+  signal?: AbortSignal | undefined;
+}
+
+export interface NodeDescription {
+  nodeId: string;
+  host: string;
+  port: number;
+  datacenter: string;
+  rack: string;
+  /** As the answering node sees it now. */
+  up: boolean;
+  status: string;
+}
+
+/** What an SDK learns when it connects, and again when a node says STALE_RING. */
+export interface ClusterDescription {
+  cluster: string;
+  ringEpoch: number;
+  vnodes: number;
+  replication: Record<string, number>;
+  rollups: Granularity[];
+  nodes: NodeDescription[];
+  /** The node that answered. */
+  nodeId: string;
+  maxBatchBytes: number;
+}
+
+export interface FlushRequest {
+  ringEpoch: number;
+  level: ConsistencyLevel;
+  /** An encoded batch (proto/entry.ts). */
+  batch: Buffer;
+}
+
+/** Entries that did not reach the level, by their index in the batch; all others are acknowledged. */
+export interface FlushReply {
+  failures: { indexes: number[]; error: ErrorData }[];
+}
+
+export interface IncrementRequest {
+  key: string;
+  eventType: string;
+  value: Int64;
+  /** Epoch milliseconds; the node's clock when absent. */
+  timestampMs?: number | undefined;
+}
+
+export interface CellQuery {
+  key: string;
+  eventType: string;
+  /** `total` when absent; else the window that holds `timestampMs`. */
+  granularity?: Granularity | undefined;
+  timestampMs?: number | undefined;
+}
+
+export interface StatsQuery {
+  key: string;
+  eventType: string;
+  /** [startMs, endMs). */
+  startMs: number;
+  endMs: number;
+  /** Of the series; the value is made of the fewest windows whatever it is. None: no series. */
+  granularity?: Granularity | undefined;
+}
+
+export interface StatsPoint {
+  startMs: number;
+  value: CellValue;
+}
+
+export interface StatsAnswer {
+  /** The range that is really covered: aligned outwards to the windows that are kept. */
+  startMs: number;
+  endMs: number;
+  granularity: Granularity | undefined;
+  value: CellValue;
+  /** Windows that are not empty, in order. */
+  series: StatsPoint[];
+}
+
+/** One outcome per request, in order. */
+export type Outcome<T> = { ok: T } | { error: ErrorData };
+
+export interface ClientCalls {
+  describe(options: CallOptions): Promise<ClusterDescription>;
+  /** A new producerId (16 bytes), greater in time than `above`. */
+  mintProducer(above: Buffer | undefined, options: CallOptions): Promise<Buffer>;
+  flush(request: FlushRequest, options: CallOptions): Promise<FlushReply>;
+  increment(
+    requests: readonly IncrementRequest[],
+    level: ConsistencyLevel,
+    options: CallOptions,
+  ): Promise<Outcome<null>[]>;
+  get(
+    queries: readonly CellQuery[],
+    level: ConsistencyLevel,
+    options: CallOptions,
+  ): Promise<Outcome<CellValue>[]>;
+  stats(
+    queries: readonly StatsQuery[],
+    level: ConsistencyLevel,
+    options: CallOptions,
+  ): Promise<Outcome<StatsAnswer>[]>;
+}
+
+/** One endpoint as gossip knows it, for operators. */
+export interface EndpointReport {
+  nodeId: string;
+  /** Local verdict: answers requests; by the failure detector alone; φ now. */
+  up: boolean;
+  convicted: boolean;
+  phi: number;
+  generation: number;
+  heartbeat: number;
+  facts: Record<string, string | number>;
+}
+
+export interface NodeReport {
+  nodeId: string;
+  cluster: string;
+  version: string;
+  status: string;
+  /** What a recovering node waits for; empty otherwise. */
+  waitsFor: string;
+  storeId: string;
+  storeState: 'ok' | 'failed' | 'opening';
+  syncedBatch: number;
+  entries: number;
+  ringEpoch: number;
+  uptimeMs: number;
+  memoryBytes: number;
+  hints: Record<string, number>;
+  damagedRows: number;
+  endpoints: EndpointReport[];
+  /** Share of the token ring that each node replicates, in [0, 1]. */
+  ownership: Record<string, number>;
+  ring: ClusterDescription;
+}
+
+/** What operators ask of one node, answered from that node alone. */
+export interface OperatorCalls {
+  report(options: CallOptions): Promise<NodeReport>;
+  /** Preference list of a key. */
+  endpointsOf(key: string, options: CallOptions): Promise<string[]>;
+  /** What this replica alone holds. */
+  getLocal(queries: readonly CellQuery[], options: CallOptions): Promise<Outcome<CellValue>[]>;
+  /** Keys and hashes (8 bytes each) of the entries that this node holds, in key order, after a key. */
+  scanLocal(
+    after: Buffer | undefined,
+    limit: number,
+    options: CallOptions,
+  ): Promise<{ keys: Buffer[]; hashes: Buffer; more: boolean }>;
+}
+
+export type NodeCalls = ClientCalls & OperatorCalls;

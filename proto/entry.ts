@@ -1,0 +1,233 @@
+import { Packr } from 'msgpackr';
+import { isInt64 } from '../counter/int64.js';
+import type { Shard } from '../counter/shard.js';
+import { GRANULARITIES, GRANULARITY_CODE, type Granularity } from '../counter/window.js';
+import { hash64, hash64Text } from '../ports/hash.js';
+import { TallyringError } from './errors.js';
+
+/**
+ * The form that an entry has on disk and on every wire, made once by the producer and passed on unchanged.
+ *
+ *   key    u8 format · u8 granularity · u32 period + 2^31 · u64 token · u16 length, key (UTF-8)
+ *          · u8 length, eventType (UTF-8) · u48 window index + 2^47 · u8 kind · 16 bytes producerId (shards only)
+ *   value  msgpack array of the kind's fields · u64 xxHash64 of key and fields (the checksum, and the
+ *          entry's hash in anti-entropy)
+ *
+ * Numbers are big-endian, so entries sort by granularity, period, token, key, eventType, window, kind and
+ * producer: a row's windows are one range scan per period, and whole periods can be dropped when they expire.
+ */
+export interface Entry {
+  key: Buffer;
+  value: Buffer;
+}
+
+export const ENTRY_FORMAT = 1;
+export const KIND = { base: 1, shard: 2, register: 3, column: 4 } as const;
+export type KindCode = (typeof KIND)[keyof typeof KIND];
+
+export const MAX_KEY_BYTES = 1024;
+export const MAX_EVENT_TYPE_BYTES = 128;
+export const PRODUCER_ID_BYTES = 16;
+export const CHECKSUM_BYTES = 8;
+
+/** Windows per period: about half a year of days, 32 days of hours, a day of minutes. `total` has one period. */
+const PERIOD_WINDOWS: Record<Granularity, number> = { total: 1, day: 180, hour: 768, minute: 1440 };
+const HEAD_BYTES = 14; // format, granularity, period, token
+const TOKEN_AT = 6;
+const PERIOD_BIAS = 2 ** 31;
+const WINDOW_BIAS = 2 ** 47;
+
+export interface CellAddress {
+  key: string;
+  eventType: string;
+  granularity: Granularity;
+  /** Index of the window (counter/window.ts). */
+  window: number;
+}
+
+export interface EntryAddress extends CellAddress {
+  kind: KindCode;
+  /** Hex; empty for kinds other than shard. */
+  producerId: string;
+  token: bigint;
+}
+
+export function tokenOf(key: string): bigint {
+  return hash64Text(key);
+}
+
+export function periodOf(granularity: Granularity, window: number): number {
+  return granularity === 'total' ? 0 : Math.floor(window / PERIOD_WINDOWS[granularity]);
+}
+
+/** The shared start of all entries of a row's windows in one period (no window, kind or producer). */
+export function rowPrefix(address: Omit<CellAddress, 'window'>, period: number, token: bigint): Buffer {
+  const keyBytes = Buffer.byteLength(address.key);
+  const typeBytes = Buffer.byteLength(address.eventType);
+  const out = Buffer.allocUnsafe(HEAD_BYTES + 3 + keyBytes + typeBytes);
+  let at = writeHead(out, address.granularity, period, token);
+  at = out.writeUInt16BE(keyBytes, at);
+  at += out.write(address.key, at);
+  at = out.writeUInt8(typeBytes, at);
+  out.write(address.eventType, at);
+  return out;
+}
+
+function writeHead(out: Buffer, granularity: Granularity, period: number, token: bigint): number {
+  out[0] = ENTRY_FORMAT;
+  out[1] = GRANULARITY_CODE[granularity];
+  out.writeUInt32BE(period + PERIOD_BIAS, 2);
+  return out.writeBigUInt64BE(token, TOKEN_AT);
+}
+
+/** Start of the keys of one window within its row's prefix; all its kinds and producers follow. */
+export function windowPrefix(row: Buffer, window: number): Buffer {
+  const out = Buffer.allocUnsafe(row.length + 6);
+  row.copy(out);
+  out.writeUIntBE(window + WINDOW_BIAS, row.length, 6);
+  return out;
+}
+
+/** The key of a shard. `producerId` has 16 bytes. */
+export function shardKey(address: CellAddress, token: bigint, producerId: Uint8Array): Buffer {
+  const row = rowPrefix(address, periodOf(address.granularity, address.window), token);
+  const out = Buffer.allocUnsafe(row.length + 7 + PRODUCER_ID_BYTES);
+  row.copy(out);
+  const at = out.writeUIntBE(address.window + WINDOW_BIAS, row.length, 6);
+  out[at] = KIND.shard;
+  out.set(producerId, at + 1);
+  return out;
+}
+
+/** Token of an entry key, without decoding the rest. */
+export function tokenOfEntry(key: Buffer): bigint {
+  return key.readBigUInt64BE(TOKEN_AT);
+}
+
+/** Kind of an entry key whose form was checked. */
+export function kindOfEntry(key: Buffer): KindCode {
+  const typeAt = HEAD_BYTES + 2 + key.readUInt16BE(HEAD_BYTES);
+  return key[typeAt + 1 + key[typeAt]! + 6] as KindCode;
+}
+
+function malformed(what: string): TallyringError {
+  return new TallyringError('INVALID_ARGUMENT', `malformed entry: ${what}`);
+}
+
+/** Decodes and checks an entry key of any origin. Throws INVALID_ARGUMENT, or UNSUPPORTED_FORMAT for a newer one. */
+export function decodeEntryKey(key: Buffer): EntryAddress {
+  if (key.length < HEAD_BYTES + 3) throw malformed('key too short');
+  if (key[0] !== ENTRY_FORMAT) {
+    throw new TallyringError(
+      'UNSUPPORTED_FORMAT',
+      `entry format ${key[0]} is not ${ENTRY_FORMAT}; upgrade this node`,
+    );
+  }
+  const granularity = GRANULARITIES[key[1]!];
+  if (granularity === undefined) throw malformed(`granularity code ${key[1]}`);
+  const keyBytes = key.readUInt16BE(HEAD_BYTES);
+  const typeAt = HEAD_BYTES + 2 + keyBytes;
+  if (keyBytes === 0 || keyBytes > MAX_KEY_BYTES || typeAt >= key.length) throw malformed('key length');
+  const typeBytes = key[typeAt]!;
+  const windowAt = typeAt + 1 + typeBytes;
+  if (typeBytes > MAX_EVENT_TYPE_BYTES || windowAt + 7 > key.length) throw malformed('eventType length');
+  const window = key.readUIntBE(windowAt, 6) - WINDOW_BIAS;
+  const kind = key[windowAt + 6] as KindCode;
+  if (kind < KIND.base || kind > KIND.column) throw malformed(`kind ${kind}`);
+  const idBytes = kind === KIND.shard ? PRODUCER_ID_BYTES : 0;
+  if (key.length !== windowAt + 7 + idBytes) throw malformed('producerId length');
+  if (key.readUInt32BE(2) - PERIOD_BIAS !== periodOf(granularity, window)) throw malformed('period');
+  return {
+    key: key.toString('utf8', HEAD_BYTES + 2, typeAt),
+    eventType: key.toString('utf8', typeAt + 1, windowAt),
+    granularity,
+    window,
+    kind,
+    producerId: key.toString('hex', windowAt + 7),
+    token: key.readBigUInt64BE(TOKEN_AT),
+  };
+}
+
+const packr = new Packr({ int64AsType: 'bigint', useRecords: false });
+
+/** Fields with the checksum over key and fields behind them. */
+export function sealValue(key: Buffer, fields: Buffer): Buffer {
+  const out = Buffer.allocUnsafe(fields.length + CHECKSUM_BYTES);
+  fields.copy(out);
+  out.writeBigUInt64BE(checksum(key, fields), fields.length);
+  return out;
+}
+
+let scratch = Buffer.allocUnsafe(4096);
+
+function checksum(key: Buffer, fields: Buffer): bigint {
+  const length = key.length + fields.length;
+  if (scratch.length < length) scratch = Buffer.allocUnsafe(length * 2);
+  key.copy(scratch);
+  fields.copy(scratch, key.length);
+  return hash64(scratch.subarray(0, length));
+}
+
+/** Whether key and value are what their producer sealed. */
+export function isIntact(entry: Entry): boolean {
+  const at = entry.value.length - CHECKSUM_BYTES;
+  return at > 0 && checksum(entry.key, entry.value.subarray(0, at)) === entry.value.readBigUInt64BE(at);
+}
+
+export function encodeShard(key: Buffer, shard: Shard): Entry {
+  const fields = packr.pack([shard.sequence, shard.count, shard.sum, shard.min, shard.max]);
+  return { key, value: sealValue(key, fields) };
+}
+
+/** Decodes a shard's value; throws INVALID_ARGUMENT when it is not one. The checksum is checked apart. */
+export function decodeShard(value: Buffer): Shard {
+  const fields = unpackFields(value);
+  if (!Array.isArray(fields) || fields.length !== 5) throw malformed('shard fields');
+  const [sequence, count, sum, min, max] = fields as unknown[];
+  if (!Number.isSafeInteger(sequence) || (sequence as number) < 0) throw malformed('sequence');
+  if (!isInt64(count) || !isInt64(sum)) throw malformed('count or sum');
+  if ((min !== null && !isInt64(min)) || (max !== null && !isInt64(max))) throw malformed('min or max');
+  return { sequence: sequence as number, count, sum, min: min as Shard['min'], max: max as Shard['max'] };
+}
+
+export function unpackFields(value: Buffer): unknown {
+  try {
+    return packr.unpack(value.subarray(0, value.length - CHECKSUM_BYTES));
+  } catch (cause) {
+    throw malformed(`fields do not decode (${(cause as Error).message})`);
+  }
+}
+
+/** A batch of entries: msgpack `[formatVersion, [key, value, key, value, …]]`. */
+export function encodeBatch(entries: readonly Entry[]): Buffer {
+  const flat: Buffer[] = new Array(entries.length * 2);
+  let at = 0;
+  for (const { key, value } of entries) {
+    flat[at++] = key;
+    flat[at++] = value;
+  }
+  return packr.pack([ENTRY_FORMAT, flat]);
+}
+
+/** Checks the batch's form, not its entries: `isIntact` and `decodeEntryKey` do that. */
+export function decodeBatch(payload: Uint8Array): Entry[] {
+  let batch: unknown;
+  try {
+    batch = packr.unpack(payload);
+  } catch (cause) {
+    throw malformed(`batch does not decode (${(cause as Error).message})`);
+  }
+  if (!Array.isArray(batch) || batch.length !== 2) throw malformed('batch is not [format, entries]');
+  const [format, flat] = batch as [unknown, unknown];
+  if (format !== ENTRY_FORMAT) {
+    throw new TallyringError('UNSUPPORTED_FORMAT', `batch format ${String(format)} is not ${ENTRY_FORMAT}`);
+  }
+  if (!Array.isArray(flat) || flat.length % 2 !== 0) throw malformed('batch entries');
+  const entries: Entry[] = new Array(flat.length / 2);
+  for (let i = 0; i < flat.length; i += 2) {
+    const [key, value] = [flat[i], flat[i + 1]];
+    if (!Buffer.isBuffer(key) || !Buffer.isBuffer(value)) throw malformed('batch entry is not bytes');
+    entries[i / 2] = { key, value };
+  }
+  return entries;
+}

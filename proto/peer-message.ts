@@ -1,0 +1,107 @@
+import { Packr } from 'msgpackr';
+import { z } from 'zod';
+import { GRANULARITIES, type Granularity } from '../counter/window.js';
+import { TallyringError } from './errors.js';
+
+/**
+ * What nodes say to each other. An envelope (peer.proto `PeerFrame`) carries one of these as msgpack bytes;
+ * each body is checked against its schema before it is used, because protobuf and msgpack both accept what
+ * is truncated or wrongly typed.
+ */
+
+/** The windows [fromWindow, toWindow) of a row. */
+export interface RowQuery {
+  key: string;
+  eventType: string;
+  granularity: Granularity;
+  fromWindow: number;
+  toWindow: number;
+}
+
+const bytes = z.custom<Buffer>((value) => Buffer.isBuffer(value), 'not bytes');
+const count = z.number().int().nonnegative();
+const epoch = count;
+const rowQuery = z.strictObject({
+  key: z.string().min(1),
+  eventType: z.string(),
+  granularity: z.enum(GRANULARITIES),
+  fromWindow: z.number().int(),
+  toWindow: z.number().int(),
+});
+
+const requests = {
+  /** Gossip's three messages; the body is gossip's own (node/gossip). ACK is the reply to SYN. */
+  gossipSyn: z.strictObject({ syn: bytes }),
+  gossipAck2: z.strictObject({ ack2: bytes }),
+  /** Entries to merge: an encoded batch (proto/entry.ts). */
+  merge: z.strictObject({ epoch, batch: bytes }),
+  /** Rows to read. */
+  read: z.strictObject({ epoch, queries: z.array(rowQuery) }),
+  /** The highest synced batch that the receiver remembers of the sender's store. */
+  remembered: z.strictObject({ storeId: z.string() }),
+  /** Hashes of the children of these hash-tree nodes, over what both nodes replicate. */
+  treeHashes: z.strictObject({ epoch, nodes: z.array(count) }),
+  /** Keys and hashes of the entries of a tree leaf that both replicate, after a key, a page at a time. */
+  leafEntries: z.strictObject({ epoch, leaf: count, after: bytes.optional(), limit: count }),
+  /** The entries of these keys. */
+  fetch: z.strictObject({ epoch, keys: z.array(bytes) }),
+  /** All that the receiver holds, of one row (a key prefix): heals a damaged row. */
+  row: z.strictObject({ epoch, row: bytes }),
+};
+
+const replies = {
+  gossipSyn: z.strictObject({ ack: bytes }),
+  gossipAck2: z.strictObject({}),
+  merge: z.strictObject({ storeId: z.string(), batch: count }),
+  /** Per query whether the answer is whole; one batch of all entries found. */
+  read: z.strictObject({ whole: z.array(z.boolean()), batch: bytes }),
+  remembered: z.strictObject({ batch: count, storeId: z.string().optional() }),
+  treeHashes: z.strictObject({ hashes: z.array(bytes) }),
+  leafEntries: z.strictObject({ keys: z.array(bytes), hashes: bytes, more: z.boolean() }),
+  fetch: z.strictObject({ batch: bytes }),
+  row: z.strictObject({ whole: z.boolean(), batch: bytes }),
+};
+
+export type PeerKind = keyof typeof requests;
+export const PEER_KINDS = Object.keys(requests) as PeerKind[];
+
+export type RequestBody<K extends PeerKind> = z.infer<(typeof requests)[K]>;
+export type ReplyBody<K extends PeerKind> = z.infer<(typeof replies)[K]>;
+/** A request as one value, for handlers that switch on `kind`. */
+export type PeerRequest = { [K in PeerKind]: { kind: K; body: RequestBody<K> } }[PeerKind];
+
+const packr = new Packr({ int64AsType: 'bigint', useRecords: false });
+
+export function encodeBody(body: object): Buffer {
+  return packr.pack(body);
+}
+
+function decode<T>(what: string, schema: z.ZodType<T>, payload: Uint8Array): T {
+  let value: unknown;
+  try {
+    value = packr.unpack(payload);
+  } catch (cause) {
+    throw new TallyringError('INVALID_ARGUMENT', `${what} does not decode: ${(cause as Error).message}`);
+  }
+  const checked = schema.safeParse(value);
+  if (checked.success) return checked.data;
+  const issue = checked.error.issues[0];
+  throw new TallyringError(
+    'INVALID_ARGUMENT',
+    `${what} is malformed: ${issue?.path.join('.')}: ${issue?.message}`,
+  );
+}
+
+export function isPeerKind(text: string): text is PeerKind {
+  return Object.hasOwn(requests, text);
+}
+
+/** Throws INVALID_ARGUMENT for what is not a well-formed request of a known kind. */
+export function decodeRequest(kind: string, payload: Uint8Array): PeerRequest {
+  if (!isPeerKind(kind)) throw new TallyringError('INVALID_ARGUMENT', `unknown peer request ${kind}`);
+  return { kind, body: decode(kind, requests[kind] as z.ZodType, payload) } as PeerRequest;
+}
+
+export function decodeReply<K extends PeerKind>(kind: K, payload: Uint8Array): ReplyBody<K> {
+  return decode(`reply to ${kind}`, replies[kind] as unknown as z.ZodType<ReplyBody<K>>, payload);
+}
