@@ -1,6 +1,8 @@
+import { isUtf8 } from 'node:buffer';
 import { Packr } from 'msgpackr';
 import { isInt64 } from '../counter/int64.js';
 import type { Shard } from '../counter/shard.js';
+import { MAX_EVENT_TYPE_BYTES, MAX_KEY_BYTES } from '../counter/validate.js';
 import { GRANULARITIES, GRANULARITY_CODE, type Granularity } from '../counter/window.js';
 import { hash64, hash64Text } from '../ports/hash.js';
 import { TallyringError } from './errors.js';
@@ -25,17 +27,18 @@ export const ENTRY_FORMAT = 1;
 export const KIND = { base: 1, shard: 2, register: 3, column: 4 } as const;
 export type KindCode = (typeof KIND)[keyof typeof KIND];
 
-export const MAX_KEY_BYTES = 1024;
-export const MAX_EVENT_TYPE_BYTES = 128;
+export { MAX_EVENT_TYPE_BYTES, MAX_KEY_BYTES };
 export const PRODUCER_ID_BYTES = 16;
 export const CHECKSUM_BYTES = 8;
+/** A replica takes no larger value. */
+export const MAX_VALUE_BYTES = 64 * 1024;
 
 /** Windows per period: about half a year of days, 32 days of hours, a day of minutes. `total` has one period. */
 const PERIOD_WINDOWS: Record<Granularity, number> = { total: 1, day: 180, hour: 768, minute: 1440 };
 const HEAD_BYTES = 14; // format, granularity, period, token
 const TOKEN_AT = 6;
-const PERIOD_BIAS = 2 ** 31;
-const WINDOW_BIAS = 2 ** 47;
+export const PERIOD_BIAS = 2 ** 31;
+export const WINDOW_BIAS = 2 ** 47;
 
 export interface CellAddress {
   key: string;
@@ -146,6 +149,25 @@ export function decodeEntryKey(key: Buffer): EntryAddress {
     producerId: key.toString('hex', windowAt + 7),
     token: key.readBigUInt64BE(TOKEN_AT),
   };
+}
+
+/**
+ * Checks an entry at the edge, before anything is sent: form, token, checksum and fields of a producer's
+ * shard. Returns its granularity. Throws INVALID_ARGUMENT or UNSUPPORTED_FORMAT.
+ */
+export function checkShardEntry(entry: Entry): Granularity {
+  const { key, value } = entry;
+  const address = decodeEntryKey(key);
+  if (address.kind !== KIND.shard) throw malformed('only shards are taken from producers');
+  if (address.eventType === '') throw malformed('empty eventType');
+  const keyEnd = HEAD_BYTES + 2 + key.readUInt16BE(HEAD_BYTES);
+  const keyBytes = key.subarray(HEAD_BYTES + 2, keyEnd);
+  if (!isUtf8(keyBytes) || !isUtf8(key.subarray(keyEnd + 1, keyEnd + 1 + key[keyEnd]!)))
+    throw malformed('UTF-8');
+  if (hash64(keyBytes) !== address.token) throw malformed('token is not the hash of the key');
+  if (value.length > MAX_VALUE_BYTES || !isIntact(entry)) throw malformed('checksum');
+  decodeShard(value);
+  return address.granularity;
 }
 
 const packr = new Packr({ int64AsType: 'bigint', useRecords: false });

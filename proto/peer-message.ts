@@ -35,14 +35,14 @@ const requests = {
   gossipAck2: z.strictObject({ ack2: bytes }),
   /** Entries to merge: an encoded batch (proto/entry.ts). */
   merge: z.strictObject({ epoch, batch: bytes }),
-  /** Rows to read. */
-  read: z.strictObject({ epoch, queries: z.array(rowQuery) }),
+  /** Rows to read. `one`: the level is ONE or LOCAL_ONE, which a recovering replica may answer. */
+  read: z.strictObject({ epoch, one: z.boolean(), queries: z.array(rowQuery) }),
   /** The highest synced batch that the receiver remembers of the sender's store. */
   remembered: z.strictObject({ storeId: z.string() }),
-  /** Hashes of the children of these hash-tree nodes, over what both nodes replicate. */
+  /** Hashes of the children of these hash-tree nodes, over what both nodes replicate (node/repair/hash-tree.ts). */
   treeHashes: z.strictObject({ epoch, nodes: z.array(count) }),
-  /** Keys and hashes of the entries of a tree leaf that both replicate, after a key, a page at a time. */
-  leafEntries: z.strictObject({ epoch, leaf: count, after: bytes.optional(), limit: count }),
+  /** Keys and hashes of the entries that both replicate in these leaves (a bitmap), in key order after a key. */
+  leafEntries: z.strictObject({ epoch, leaves: bytes, after: bytes.optional(), limit: count }),
   /** The entries of these keys. */
   fetch: z.strictObject({ epoch, keys: z.array(bytes) }),
   /** All that the receiver holds, of one row (a key prefix): heals a damaged row. */
@@ -53,11 +53,12 @@ const replies = {
   gossipSyn: z.strictObject({ ack: bytes }),
   gossipAck2: z.strictObject({}),
   merge: z.strictObject({ storeId: z.string(), batch: count }),
-  /** Per query whether the answer is whole; one batch of all entries found. */
-  read: z.strictObject({ whole: z.array(z.boolean()), batch: bytes }),
+  /** Per query whether the answer is whole and how many of the batch's entries are its own, in order. */
+  read: z.strictObject({ whole: z.array(z.boolean()), counts: z.array(count), batch: bytes }),
   remembered: z.strictObject({ batch: count, storeId: z.string().optional() }),
   treeHashes: z.strictObject({ hashes: z.array(bytes) }),
-  leafEntries: z.strictObject({ keys: z.array(bytes), hashes: bytes, more: z.boolean() }),
+  /** `hashes`: 8 bytes per key. `more`: the page is full; ask again after its last key. `whole`: not recovering. */
+  leafEntries: z.strictObject({ keys: z.array(bytes), hashes: bytes, more: z.boolean(), whole: z.boolean() }),
   fetch: z.strictObject({ batch: bytes }),
   row: z.strictObject({ whole: z.boolean(), batch: bytes }),
 };

@@ -47,6 +47,18 @@ export interface Store {
   /** Declares a damaged row whole again, after what the other replicas hold was merged in. Durable. */
   healed(row: Buffer): Promise<void>;
 
+  /**
+   * Why the store may lack what it acknowledged: found at open or later, durable until `declareWhole`. Empty
+   * when nothing was found.
+   */
+  readonly doubts: readonly string[];
+  /**
+   * Says that the store is known to hold all that it must: resolves the doubts that are known now. Its batches
+   * are numbered above `batchAbove` from here on: give the highest number that a peer remembers of this
+   * storeId, or after a rollback the next restart would look like one more. Durable.
+   */
+  declareWhole(batchAbove?: number): Promise<void>;
+
   /** Records of this node's own, never replicated: hints, what it remembers of its peers. */
   readonly local: LocalRecords;
 
@@ -60,20 +72,23 @@ export interface LocalWrite {
   value: Buffer | undefined;
 }
 
-/** A small ordered map beside the entries. Writes are atomic, and durable when `sync` is asked. */
+/**
+ * A small ordered map beside the entries. Writes are atomic, and durable when `sync` is asked. They wait their
+ * turn with the merges, but are not refused for the merges' bound: who writes bounds what it writes.
+ */
 export interface LocalRecords {
   write(writes: readonly LocalWrite[], options: { sync: boolean }): Promise<void>;
   get(key: Buffer): Promise<Buffer | undefined>;
+  getMany(keys: readonly Buffer[]): Promise<(Buffer | undefined)[]>;
   page(range: KeyRange, limit: number): Promise<{ key: Buffer; value: Buffer }[]>;
 }
 
 /** What was found when a store was opened (§7: is my store whole?). */
 export interface Opening {
-  /** The folder was empty and a new store was made. */
+  /** A new store was made, now or at an earlier start, and `declareWhole` was never called since. */
   created: boolean;
   /** Why the store may lack what it acknowledged: a gap in the batches, a repair. Empty when nothing was found. */
   doubts: string[];
-  entries: number;
 }
 
 export interface OpenedStore {

@@ -1,0 +1,56 @@
+import type { NodeConnection } from '../client/transport.js';
+import type { Int64 } from '../counter/int64.js';
+import type { OperatorCalls } from '../proto/calls.js';
+import type { ConsistencyLevel } from '../proto/level.js';
+
+/** Everything outside that a verb touches, so that tests can put their own in its place. */
+export interface Environment {
+  stdin: AsyncIterable<Uint8Array>;
+  stdout: Terminal;
+  stderr: Terminal;
+  /** Where relative paths start, and where the project (cluster.yml, dist/) lies. */
+  cwd: string;
+  projectRoot: string;
+  nowMs(): number;
+  /** Lazy: calls reject with UNAVAILABLE when nothing listens there. */
+  connect(address: string): Promise<OperatorConnection>;
+  openSink(options: SinkOptions): Promise<EventSink>;
+  /** Calls back at SIGINT and SIGTERM until the returned function is called. */
+  onInterrupt(callback: () => void): () => void;
+}
+
+export type OperatorConnection = NodeConnection & OperatorCalls;
+
+export interface Terminal {
+  readonly isTty: boolean;
+  readonly columns: number;
+  /** Resolves when more may be written. */
+  write(text: string): Promise<void>;
+}
+
+export interface SinkOptions {
+  contactPoints: string[];
+  localDatacenter: string | undefined;
+  consistency: ConsistencyLevel;
+  /** Told when a node goes down or comes up. */
+  onNode(nodeId: string, up: boolean): void;
+}
+
+/** What `import` counts into: the SDK. */
+export interface EventSink {
+  /**
+   * Counts one event. Throws when it was not taken (INVALID_ARGUMENT, OUT_OF_RANGE). A promise means: wait
+   * for it before the next one (backpressure); the event itself is taken.
+   */
+  count(event: SinkEvent): Promise<void> | undefined;
+  /** Resolves when everything taken so far is acknowledged. */
+  flush(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface SinkEvent {
+  key: string;
+  eventType: string;
+  value: Int64;
+  timestampMs: number | undefined;
+}

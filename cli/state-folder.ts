@@ -1,0 +1,148 @@
+import { execFileSync } from 'node:child_process';
+import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readdirSync, readFileSync, readSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { TallyringError } from '../proto/errors.js';
+
+/**
+ * The state folder: <data>/NODEID holds a node's store, its log and its pid file. `pid` is the number alone,
+ * as everybody expects; `pid.start` is when that process started, so that a number the system gave to
+ * another process later is never taken for the node.
+ */
+
+/** Files that do not make a folder one that has data. */
+const NOT_DATA = new Set(['pid', 'pid.start', 'log']);
+
+export function nodeFolder(data: string, nodeId: string): string {
+  return join(data, nodeId);
+}
+
+export function logPath(data: string, nodeId: string): string {
+  return join(nodeFolder(data, nodeId), 'log');
+}
+
+/** Whether the node ever had a store here. */
+export function hasData(data: string, nodeId: string): boolean {
+  const folder = nodeFolder(data, nodeId);
+  return existsSync(folder) && readdirSync(folder).some((name) => !NOT_DATA.has(name));
+}
+
+/** What the system says of a process; a test puts its own in place. */
+export interface ProcessTable {
+  /** Exists and is no zombie. */
+  isAlive(pid: number): boolean;
+  /** Its command line, words apart; `undefined` when unknown. */
+  commandOf(pid: number): string[] | undefined;
+  /** Something that differs between two processes of one pid; `undefined` where the system does not tell. */
+  startOf(pid: number): string | undefined;
+}
+
+function statFields(pid: number): string[] | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    // The name, in parentheses, may hold spaces: fields are counted from behind it (state is the first).
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  } catch {
+    return undefined;
+  }
+}
+
+export const systemProcesses: ProcessTable = {
+  isAlive(pid) {
+    try {
+      process.kill(pid, 0);
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).code === 'EPERM';
+    }
+    return statFields(pid)?.[0] !== 'Z';
+  },
+  commandOf(pid) {
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(0, -1);
+    } catch {
+      // No /proc: ask ps, which is everywhere else.
+    }
+    try {
+      const text = execFileSync('ps', ['-o', 'command=', '-p', String(pid)], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+      return text.trim().split(/\s+/);
+    } catch {
+      return undefined;
+    }
+  },
+  startOf: (pid) => statFields(pid)?.[19],
+};
+
+/** Whether a command line is that of `tallyring node NODEID`. */
+export function isNodeCommand(words: readonly string[], nodeId: string): boolean {
+  return words.some((word, i) => word === 'node' && words[i + 1] === nodeId && i > 0 && /(main\.js|main\.ts|tallyring)$/.test(words[i - 1]!));
+}
+
+/** The pid of the node's live process, verified to be that; `undefined` when it does not run. */
+export function livePid(data: string, nodeId: string, processes: ProcessTable = systemProcesses): number | undefined {
+  const folder = nodeFolder(data, nodeId);
+  const pid = Number(readText(join(folder, 'pid')));
+  if (!Number.isSafeInteger(pid) || pid <= 1 || !processes.isAlive(pid)) return undefined;
+  const start = processes.startOf(pid);
+  const expected = readText(join(folder, 'pid.start'));
+  if (start !== undefined && expected !== '' && start !== expected) return undefined;
+  const command = processes.commandOf(pid);
+  return command !== undefined && isNodeCommand(command, nodeId) ? pid : undefined;
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch {
+    return '';
+  }
+}
+
+/** Declares `pid` the node's process. Throws FAILED_PRECONDITION when another one lives. */
+export function claimPidFile(data: string, nodeId: string, pid: number, processes: ProcessTable = systemProcesses): void {
+  const folder = nodeFolder(data, nodeId);
+  mkdirSync(folder, { recursive: true });
+  const living = livePid(data, nodeId, processes);
+  if (living !== undefined && living !== pid) throw alreadyRuns(nodeId, living, data);
+  rmSync(join(folder, 'pid'), { force: true });
+  writeFileSync(join(folder, 'pid.start'), processes.startOf(pid) ?? '');
+  try {
+    writeFileSync(join(folder, 'pid'), `${pid}\n`, { flag: 'wx' });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    throw alreadyRuns(nodeId, Number(readText(join(folder, 'pid'))), data);
+  }
+}
+
+function alreadyRuns(nodeId: string, pid: number, data: string): TallyringError {
+  return new TallyringError(
+    'FAILED_PRECONDITION',
+    `node ${nodeId} already runs as process ${pid} on ${nodeFolder(data, nodeId)}; stop it with tallyring cluster kill ${nodeId}, \
+or give this one another --data folder`,
+  );
+}
+
+/** Takes the pid file away, if it is still this process's. */
+export function releasePidFile(data: string, nodeId: string, pid: number): void {
+  const folder = nodeFolder(data, nodeId);
+  if (Number(readText(join(folder, 'pid'))) !== pid) return;
+  rmSync(join(folder, 'pid'), { force: true });
+  rmSync(join(folder, 'pid.start'), { force: true });
+}
+
+/** The last lines of a file, read from its end; at most 64 KiB. */
+export function lastLines(path: string, count: number): string[] {
+  let file: number;
+  try {
+    file = openSync(path, 'r');
+  } catch {
+    return [];
+  }
+  try {
+    const { size } = fstatSync(file);
+    const length = Math.min(size, 64 * 1024);
+    const buffer = Buffer.alloc(length);
+    readSync(file, buffer, 0, length, size - length);
+    return buffer.toString().trimEnd().split('\n').slice(-count);
+  } finally {
+    closeSync(file);
+  }
+}

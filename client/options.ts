@@ -1,0 +1,94 @@
+import type { Clock, Timers } from '../ports/clock.js';
+import type { Logger } from '../ports/logger.js';
+import type { Random } from '../ports/random.js';
+import { TallyringError } from '../proto/errors.js';
+import type { ConsistencyLevel } from '../proto/level.js';
+import type { NodeListener } from './node-table.js';
+import type { Int64Mode } from './results.js';
+import type { ClientTransport } from './transport.js';
+
+/** How to connect. Every limit has a default. */
+export interface ClientOptions<M extends Int64Mode = 'number'> {
+  /** `host:port` of some nodes; any that answers leads to the others. */
+  contactPoints: readonly string[];
+  /** Whose nodes are asked first; by default that of the contact point that answers. */
+  localDatacenter?: string | undefined;
+  /** Of writes and reads. Default QUORUM. */
+  consistency?: ConsistencyLevel | undefined;
+  /** Of reads, where it differs. */
+  readConsistency?: ConsistencyLevel | undefined;
+  /** Least time between two flushes, except that awaited increments with nothing in flight go at once. */
+  flushIntervalMs?: number | undefined;
+  /** Cells that one flush takes, about. */
+  maxFlushCells?: number | undefined;
+  /** Flush requests under way at once. */
+  maxInFlightFlushes?: number | undefined;
+  /** Cells in memory; beyond it increments of new cells are refused with OVERLOADED. */
+  maxCells?: number | undefined;
+  /** Increments taken with `increment` and not acknowledged; beyond it OVERLOADED. */
+  maxWaiting?: number | undefined;
+  /** How long a call waits when it does not say. */
+  requestTimeoutMs?: number | undefined;
+  /** One attempt at one node; doubles from attempt to attempt. */
+  attemptTimeoutMs?: number | undefined;
+  /** What reads give back: `number` (default) throws OUT_OF_RANGE rather than round. */
+  int64?: M | undefined;
+  onNodeUp?: NodeListener | undefined;
+  onNodeDown?: NodeListener | undefined;
+  logger?: Logger | undefined;
+  transport?: ClientTransport | undefined;
+  clock?: Clock | undefined;
+  timers?: Timers | undefined;
+  random?: Random | undefined;
+}
+
+/** The numeric options, all set. */
+export interface ClientLimits {
+  flushIntervalMs: number;
+  maxFlushCells: number;
+  maxInFlightFlushes: number;
+  maxCells: number;
+  maxWaiting: number;
+  requestTimeoutMs: number;
+  attemptTimeoutMs: number;
+}
+
+export const DEFAULT_LIMITS: Readonly<ClientLimits> = Object.freeze({
+  flushIntervalMs: 20,
+  maxFlushCells: 10_000,
+  maxInFlightFlushes: 8,
+  maxCells: 300_000,
+  maxWaiting: 100_000,
+  requestTimeoutMs: 10_000,
+  attemptTimeoutMs: 2_000,
+});
+
+/** Fills in the defaults. Throws INVALID_ARGUMENT for what is no positive integer. */
+export function limitsOf(options: Partial<Record<keyof ClientLimits, number | undefined>>): ClientLimits {
+  const limits = { ...DEFAULT_LIMITS };
+  for (const name of Object.keys(DEFAULT_LIMITS) as (keyof ClientLimits)[]) {
+    const value = options[name];
+    if (value === undefined) continue;
+    if (!Number.isSafeInteger(value) || value <= 0) {
+      throw new TallyringError('INVALID_ARGUMENT', `${name} must be a positive integer, not ${value}`);
+    }
+    limits[name] = value;
+  }
+  return limits;
+}
+
+/** `host:port`, `[ipv6]:port`. */
+const ADDRESS = /^(\[[0-9a-fA-F:.]+\]|[^\s:/]+):(\d{1,5})$/;
+
+/** Throws INVALID_ARGUMENT for an empty list or what is no address. */
+export function checkContactPoints(contactPoints: unknown): readonly string[] {
+  if (!Array.isArray(contactPoints) || contactPoints.length === 0) {
+    throw new TallyringError('INVALID_ARGUMENT', 'contactPoints must name at least one host:port');
+  }
+  for (const address of contactPoints) {
+    const port = typeof address === 'string' ? Number(ADDRESS.exec(address)?.[2]) : Number.NaN;
+    if (port >= 1 && port <= 65_535) continue;
+    throw new TallyringError('INVALID_ARGUMENT', `contact point ${String(address)} is not host:port`);
+  }
+  return [...new Set(contactPoints as string[])];
+}

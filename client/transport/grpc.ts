@@ -1,0 +1,134 @@
+import { Client, credentials } from '@grpc/grpc-js';
+import { realClock, realTimers } from '../../ports/real.js';
+import type { CallOptions } from '../../proto/calls.js';
+import { channelOptions } from '../../proto/channel.js';
+import * as convert from '../../proto/convert.js';
+import { descriptionFromWire, reportFromWire } from '../../proto/convert-operator.js';
+import { asTallyringError, errorToData, TallyringError } from '../../proto/errors.js';
+import { counterService as counter, type Method, operatorService as operator } from '../../proto/load.js';
+import type { ClientTransport, NodeConnection, OperatorConnection } from '../transport.js';
+import { FlushStream } from './flush-stream.js';
+import { callUnary, type UnaryCaller } from './unary.js';
+
+/** An answer of `limits.maxQueriesPerCall` long series has its place; more is a mistake. */
+const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
+
+/** Connections to nodes over gRPC. Nothing keeps the process alive but calls in flight. */
+export function grpcTransport(): ClientTransport {
+  return { connect: (address) => openConnection(address) };
+}
+
+/** A connection that can also ask what operators ask. */
+export function connectOperator(address: string): OperatorConnection {
+  return openConnection(address);
+}
+
+function checkAddress(address: string): string {
+  if (/^(\[[0-9a-fA-F:.]+\]|[^:\s/[\]]+):\d{1,5}$/.test(address)) return address;
+  throw new TallyringError(
+    'INVALID_ARGUMENT',
+    `${JSON.stringify(address)} is not an address; give host:port`,
+  );
+}
+
+function openConnection(text: string): OperatorConnection {
+  const address = checkAddress(text);
+  const options = channelOptions({ maxReceiveBytes: MAX_ANSWER_BYTES });
+  const client = new Client(address, credentials.createInsecure(), options);
+  const flushes = new FlushStream({ client, address, clock: realClock, timers: realTimers });
+  let closed = false;
+  const caller: UnaryCaller = { client, address, clock: realClock, isClosed: () => closed };
+  const read = <Request, Reply>(method: Method<Request, Reply>, request: Request, given: CallOptions) =>
+    callUnary(caller, method, request, { ...given, writes: false });
+  return {
+    address,
+    flush: (request, given) => flushes.flush(request, given),
+    increment: incrementCall(caller),
+    ...readCalls(read),
+    ...operatorCalls(read),
+    close() {
+      closed = true;
+      flushes.close();
+      client.close();
+    },
+  };
+}
+
+type Read = <Request, Reply>(
+  method: Method<Request, Reply>,
+  request: Request,
+  options: CallOptions,
+) => Promise<Reply>;
+
+/** One increment goes as the plain unary call, which is cheaper; its error becomes its outcome. */
+function incrementCall(caller: UnaryCaller): NodeConnection['increment'] {
+  return async (requests, level, given) => {
+    const consistency = convert.levelToWire(level);
+    const options = { ...given, writes: true };
+    if (requests.length === 1) {
+      const request = { ...convert.incrementToWire(requests[0]!), consistency };
+      try {
+        await callUnary(caller, counter.Increment, request, options);
+        return [{ ok: null }];
+      } catch (error) {
+        if (given.signal?.aborted) throw error;
+        return [{ error: errorToData(asTallyringError(error)) }];
+      }
+    }
+    const items = requests.map(convert.incrementToWire);
+    const { outcomes } = await callUnary(caller, counter.BatchIncrement, { items, consistency }, options);
+    checkCount(outcomes.length, requests.length);
+    return outcomes.map(({ error }) => (error ? { error: convert.errorFromWire(error) } : { ok: null }));
+  };
+}
+
+function readCalls(read: Read): Pick<NodeConnection, 'describe' | 'mintProducer' | 'get' | 'stats'> {
+  return {
+    describe: async (options) => descriptionFromWire(await read(counter.Describe, {}, options)),
+    mintProducer: async (above, options) => (await read(counter.MintProducer, { above }, options)).producerId,
+    async get(queries, level, options) {
+      const request = {
+        queries: queries.map(convert.cellQueryToWire),
+        consistency: convert.levelToWire(level),
+      };
+      const outcomes = convert.cellOutcomesFromWire(await read(counter.GetMany, request, options));
+      checkCount(outcomes.length, queries.length);
+      return outcomes;
+    },
+    async stats(queries, level, options) {
+      const request = {
+        queries: queries.map(convert.statsQueryToWire),
+        consistency: convert.levelToWire(level),
+      };
+      const { outcomes } = await read(counter.StatsMany, request, options);
+      checkCount(outcomes.length, queries.length);
+      return outcomes.map(({ stats, error }) =>
+        stats ? { ok: convert.statsFromWire(stats) } : { error: convert.errorFromWire(error) },
+      );
+    },
+  };
+}
+
+function operatorCalls(read: Read): Omit<OperatorConnection, keyof NodeConnection> {
+  return {
+    report: async (options) => reportFromWire(await read(operator.Report, {}, options)),
+    endpointsOf: async (key, options) =>
+      (await read(operator.EndpointsOf, { key: convert.textToWire('key', key) }, options)).nodeIds,
+    async getLocal(queries, options) {
+      const request = { queries: queries.map(convert.cellQueryToWire) };
+      const outcomes = convert.cellOutcomesFromWire(await read(operator.GetLocal, request, options));
+      checkCount(outcomes.length, queries.length);
+      return outcomes;
+    },
+    async scanLocal(after, limit, options) {
+      const request = { after, limit: convert.uint32ToWire('limit', limit) };
+      const { keys, hashes, more } = await read(operator.ScanLocal, request, options);
+      return { keys, hashes, more };
+    },
+  };
+}
+
+function checkCount(outcomes: number, asked: number): void {
+  if (outcomes === asked) return;
+  throw new TallyringError('INTERNAL', `${outcomes} outcomes for ${asked} requests; please report this`);
+}

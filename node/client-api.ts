@@ -1,0 +1,270 @@
+import { planRange } from '../counter/range.js';
+import { type CellValue, foldValues } from '../counter/shard.js';
+import { checkEventType, checkKey } from '../counter/validate.js';
+import { type Granularity, windowIndex, windowStartMs } from '../counter/window.js';
+import type {
+  CallOptions,
+  CellQuery,
+  ClientCalls,
+  ClusterDescription,
+  FlushReply,
+  FlushRequest,
+  IncrementRequest,
+  Outcome,
+  StatsAnswer,
+  StatsQuery,
+} from '../proto/calls.js';
+import { checkShardEntry, decodeBatch, decodeEntryKey, decodeShard, type Entry } from '../proto/entry.js';
+import { asTallyringError, errorFromData, errorToData, TallyringError } from '../proto/errors.js';
+import type { ConsistencyLevel } from '../proto/level.js';
+import type { RowQuery } from '../proto/peer-message.js';
+import { requirementOf } from './quorum/consistency.js';
+import type { NodeContext } from './quorum/context.js';
+import type { PlainCounting } from './quorum/plain-counting.js';
+import type { Reads } from './quorum/reads.js';
+import type { Writes } from './quorum/writes.js';
+
+export interface ClientApiParts {
+  context: NodeContext;
+  writes: Writes;
+  reads: Reads;
+  counting: PlainCounting;
+  rollups: readonly Granularity[];
+  describe(): ClusterDescription;
+  mint(above: Buffer | undefined): Buffer;
+}
+
+/** What a node does for clients: checks at the edge, then coordinates. */
+export class ClientApi implements ClientCalls {
+  readonly #parts: ClientApiParts;
+
+  constructor(parts: ClientApiParts) {
+    this.#parts = parts;
+  }
+
+  async describe(_options: CallOptions): Promise<ClusterDescription> {
+    return this.#parts.describe();
+  }
+
+  async mintProducer(above: Buffer | undefined, _options: CallOptions): Promise<Buffer> {
+    return this.#parts.mint(above);
+  }
+
+  async flush(request: FlushRequest, { timeoutMs }: CallOptions): Promise<FlushReply> {
+    return this.#measured('flush', request.level, async () => {
+      const { context, writes } = this.#parts;
+      const ring = context.ring();
+      if (request.ringEpoch < ring.epoch) {
+        throw new TallyringError(
+          'STALE_RING',
+          `ring epoch ${request.ringEpoch} is old; it is ${ring.epoch} now`,
+        );
+      }
+      if (request.batch.length > context.limits.maxBatchBytes) {
+        throw new TallyringError(
+          'INVALID_ARGUMENT',
+          `a batch has at most ${context.limits.maxBatchBytes} bytes`,
+        );
+      }
+      const entries = decodeBatch(request.batch);
+      for (const entry of entries) this.#checkEntry(entry);
+      if (entries.length === 0) return { failures: [] };
+      return writes.write(entries, { level: request.level, timeoutMs, ring });
+    });
+  }
+
+  #checkEntry(entry: Entry): void {
+    const granularity = checkShardEntry(entry);
+    if (this.#parts.rollups.includes(granularity)) return;
+    throw new TallyringError(
+      'FAILED_PRECONDITION',
+      `this cluster keeps ${this.#parts.rollups.join(', ')}, not ${granularity}; connect again`,
+    );
+  }
+
+  async increment(
+    requests: readonly IncrementRequest[],
+    level: ConsistencyLevel,
+    { timeoutMs }: CallOptions,
+  ): Promise<Outcome<null>[]> {
+    return this.#measured('increment', level, () => {
+      this.#checkSize(requests);
+      return this.#parts.counting.increment(requests, level, timeoutMs);
+    });
+  }
+
+  async get(
+    queries: readonly CellQuery[],
+    level: ConsistencyLevel,
+    { timeoutMs }: CallOptions,
+  ): Promise<Outcome<CellValue>[]> {
+    return this.#measured('get', level, async () => {
+      this.#checkSize(queries);
+      const { context, reads, rollups } = this.#parts;
+      const rows = queries.map((query) => attempt(() => cellRow(query, rollups)));
+      const read = await reads.read(oks(rows), { level, timeoutMs, ring: context.ring() });
+      return weave(rows, read, (row, entries) => this.#fold(row, entries));
+    });
+  }
+
+  #fold(row: RowQuery, entries: readonly Entry[]): CellValue {
+    const { metrics, limits, logger } = this.#parts.context;
+    metrics.shardsPerCell.observe(entries.length);
+    if (entries.length > limits.warnShardsPerCell) {
+      const { key, eventType, granularity } = row;
+      logger.warn({ key, eventType, granularity, shards: entries.length }, 'a cell has very many shards');
+    }
+    return cellValue(row, entries);
+  }
+
+  async stats(
+    queries: readonly StatsQuery[],
+    level: ConsistencyLevel,
+    { timeoutMs }: CallOptions,
+  ): Promise<Outcome<StatsAnswer>[]> {
+    return this.#measured('stats', level, async () => {
+      this.#checkSize(queries);
+      const { context, reads } = this.#parts;
+      const plans = queries.map((query) => attempt(() => this.#planStats(query)));
+      const rows = oks(plans).flatMap((plan) => plan.rows);
+      const read = await reads.read(rows, { level, timeoutMs, ring: context.ring() });
+      let at = 0;
+      const perPlan = oks(plans).map((plan) => {
+        at += plan.rows.length;
+        return { ok: read.slice(at - plan.rows.length, at) };
+      });
+      return weave(plans, perPlan, assembleStats);
+    });
+  }
+
+  #planStats(query: StatsQuery): StatsPlan {
+    checkKey(query.key);
+    checkEventType(query.eventType);
+    const { rollups, context } = this.#parts;
+    const range = planRange({ ...query, rollups });
+    const { maxStatsPoints } = context.limits;
+    const points = range.series === undefined ? 0 : range.series.toWindow - range.series.fromWindow;
+    if (points > maxStatsPoints) {
+      throw new TallyringError(
+        'INVALID_ARGUMENT',
+        `the series would have ${points} points, at most ${maxStatsPoints}: ask for a shorter range or a coarser granularity`,
+      );
+    }
+    const { key, eventType } = query;
+    const parts = range.series === undefined ? range.segments : [range.series];
+    const rows = parts.map((part) => ({ key, eventType, ...part }));
+    return { query, startMs: range.startMs, endMs: range.endMs, rows };
+  }
+
+  #checkSize(items: readonly unknown[]): void {
+    const { maxQueriesPerCall } = this.#parts.context.limits;
+    if (items.length <= maxQueriesPerCall) return;
+    throw new TallyringError(
+      'INVALID_ARGUMENT',
+      `at most ${maxQueriesPerCall} items a call, not ${items.length}`,
+    );
+  }
+
+  /** Checks the level, and counts and times a call. */
+  async #measured<T>(call: string, level: ConsistencyLevel, run: () => Promise<T>): Promise<T> {
+    const { context } = this.#parts;
+    const { clock, metrics } = context;
+    const startMs = clock.monotonicMs();
+    let code = 'OK';
+    try {
+      requirementOf(level, context.ring().replication, context.datacenter);
+      return await run();
+    } catch (error) {
+      const known = asTallyringError(error);
+      code = known.code;
+      throw known;
+    } finally {
+      metrics.requests.inc({ call, level, code });
+      metrics.requestSeconds.observe({ call, level }, (clock.monotonicMs() - startMs) / 1000);
+    }
+  }
+}
+
+interface StatsPlan {
+  query: StatsQuery;
+  startMs: number;
+  endMs: number;
+  rows: RowQuery[];
+}
+
+/** The row of one cell. Throws INVALID_ARGUMENT for what is not kept. */
+export function cellRow(query: CellQuery, rollups: readonly Granularity[]): RowQuery {
+  checkKey(query.key);
+  checkEventType(query.eventType);
+  const { key, eventType, granularity = 'total' } = query;
+  if (!rollups.includes(granularity)) {
+    throw new TallyringError(
+      'INVALID_ARGUMENT',
+      `this cluster keeps ${rollups.join(', ')}, not ${granularity}`,
+    );
+  }
+  if (granularity !== 'total' && query.timestampMs === undefined) {
+    throw new TallyringError('INVALID_ARGUMENT', `a ${granularity} needs a timestamp that lies in it`);
+  }
+  const window = windowIndex(granularity, query.timestampMs ?? 0);
+  return { key, eventType, granularity, fromWindow: window, toWindow: window + 1 };
+}
+
+/** Σ over a cell's shards. Throws OUT_OF_RANGE, naming the cell; the state stays. */
+export function cellValue(row: RowQuery, entries: readonly Entry[]): CellValue {
+  const value = foldValues(entries.map((entry) => decodeShard(entry.value)));
+  if (value !== undefined) return value;
+  const { key, eventType, granularity } = row;
+  throw new TallyringError('OUT_OF_RANGE', `${key} ${eventType} (${granularity}) is outside int64 in sum`);
+}
+
+function assembleStats(plan: StatsPlan, reads: readonly Outcome<Entry[]>[]): StatsAnswer {
+  const { granularity } = plan.query;
+  const windows = new Map<number, Entry[]>();
+  const all: Entry[] = [];
+  for (const read of reads) {
+    if ('error' in read) throw errorFromData(read.error);
+    for (const entry of read.ok) {
+      all.push(entry);
+      if (granularity === undefined) continue;
+      const { window } = decodeEntryKey(entry.key);
+      const entries = windows.get(window);
+      if (entries === undefined) windows.set(window, [entry]);
+      else entries.push(entry);
+    }
+  }
+  const row = plan.rows[0]!;
+  const series = [...windows]
+    .sort(([a], [b]) => a - b)
+    .map(([window, entries]) => ({
+      startMs: windowStartMs(row.granularity, window),
+      value: cellValue(row, entries),
+    }));
+  const { startMs, endMs } = plan;
+  return { startMs, endMs, granularity, value: cellValue(row, all), series };
+}
+
+function attempt<T>(run: () => T): Outcome<T> {
+  try {
+    return { ok: run() };
+  } catch (error) {
+    return { error: errorToData(asTallyringError(error)) };
+  }
+}
+
+const oks = <T>(outcomes: readonly Outcome<T>[]): T[] =>
+  outcomes.flatMap((outcome) => ('ok' in outcome ? [outcome.ok] : []));
+
+/** Puts the results of the well-formed queries back into the places of all queries. */
+export function weave<P, R, T>(
+  plans: readonly Outcome<P>[],
+  results: readonly Outcome<R>[],
+  finish: (plan: P, result: R) => T,
+): Outcome<T>[] {
+  let at = 0;
+  return plans.map((plan) => {
+    if ('error' in plan) return plan;
+    const result = results[at++]!;
+    return 'error' in result ? result : attempt(() => finish(plan.ok, result.ok));
+  });
+}

@@ -1,0 +1,211 @@
+import type { ClusterDescription } from '../proto/calls.js';
+import { asTallyringError } from '../proto/errors.js';
+import { ClientApi } from './client-api.js';
+import { type ClusterConfig, type NodeConfig, VERSION } from './config.js';
+import { configHash } from './gossip/config-hash.js';
+import { Gossiper } from './gossip/gossiper.js';
+import type { Facts } from './gossip/membership.js';
+import { Mint } from './mint.js';
+import type { NodeHealth, NodeParts } from './node.js';
+import { type NodeState, OperatorApi } from './operator-api.js';
+import { PeerApi } from './peer-api.js';
+import type { NodeContext } from './quorum/context.js';
+import { PlainCounting } from './quorum/plain-counting.js';
+import { Reads } from './quorum/reads.js';
+import { Replica } from './quorum/replica.js';
+import { Writes } from './quorum/writes.js';
+import { AntiEntropy } from './repair/anti-entropy.js';
+import { Exchange } from './repair/exchange.js';
+import { HintReplay } from './repair/hint-replay.js';
+import { PeerMemory } from './repair/peer-memory.js';
+import { Recovery } from './repair/recovery.js';
+import { Scrub } from './repair/scrub.js';
+import { openReplicaStore } from './repair/tree-store.js';
+import { buildRing } from './ring/build.js';
+import { ownership } from './ring/ownership.js';
+import { HintStore } from './storage/hints.js';
+import { supersedes } from './storage/kinds.js';
+import type { Store } from './storage/store.js';
+
+/** A node's parts, wired. */
+export interface ComposedNode {
+  client: ClientApi;
+  operator: OperatorApi;
+  peer: PeerApi;
+  start(): void;
+  stop(): Promise<void>;
+  health(): NodeHealth;
+}
+
+/** Opens the store and wires every part of a node to its world. The one place that knows them all. */
+export async function composeNode(parts: NodeParts): Promise<ComposedNode> {
+  const { config, nodeId, clock, timers, random, logger, metrics, peers } = parts;
+  const { limits } = config;
+  const self = config.nodes.find((node) => node.id === nodeId)!;
+  const ring = buildRing({
+    epoch: 1,
+    nodes: config.nodes.map(({ id, datacenter, rack }) => ({ nodeId: id, datacenter, rack })),
+    vnodes: config.vnodes,
+    replication: config.replication,
+  });
+  const { opening, store, tree, entries } = await openReplicaStore(parts.openStore, ring);
+  const startedMs = clock.monotonicMs();
+  let whole = false;
+
+  const memory = new PeerMemory({ local: store.local, timers, logger });
+  await memory.load();
+  const storeState = (): Facts['storeState'] => (store.failure === undefined ? 'ok' : 'failed');
+  const refresh = (): Partial<Facts> => {
+    for (const { nodeId: id, facts } of gossiper.endpoints()) {
+      if (id !== nodeId && facts.storeId !== undefined && facts.syncedBatch !== undefined) {
+        memory.heard(id, facts.storeId, facts.syncedBatch);
+      }
+    }
+    const { storeId, syncedBatch } = store;
+    return { wallMs: clock.wallMs(), storeId, syncedBatch, storeState: storeState() };
+  };
+  const gossiper = new Gossiper({
+    cluster: config.cluster,
+    configHash: configHash(config),
+    nodeId,
+    generation: parts.generation,
+    facts: firstFacts(self, config, store),
+    seeds: seedsOf(config),
+    knownNodes: config.nodes.map((node) => node.id),
+    config: config.gossip,
+    refresh,
+    clock,
+    timers,
+    random,
+    peers,
+    logger,
+    metrics,
+  });
+  const context: NodeContext = {
+    nodeId,
+    datacenter: self.datacenter,
+    limits,
+    clock,
+    timers,
+    logger,
+    metrics,
+    peers,
+    membership: gossiper,
+    replica: new Replica(store, () => whole),
+    ring: () => ring,
+    replicates: (key, other) => tree.sharedBy(key, nodeId, other),
+    heard: (id, storeId, batch) => memory.heard(id, storeId, batch),
+  };
+  const mint = new Mint({ clock, random, membership: gossiper });
+  const hints = await HintStore.open({ local: store.local, limits, metrics, logger });
+  const hintReplay = new HintReplay(context, hints);
+  const writes = new Writes(context, (id, missed) => hintReplay.keep(id, missed));
+  const reads = new Reads(context, supersedes);
+  const { rollups } = config;
+  const mintFor = (kind: 'sdk' | 'node') => (above: Buffer | undefined) => mint.mint(kind, above);
+  const counting = new PlainCounting({ context, writes, rollups, mint: mintFor('node') });
+  const antiEntropy = new AntiEntropy({ context, tree, random });
+  const scrub = new Scrub(context);
+  const recovery = new Recovery({
+    context,
+    exchange: new Exchange(context, limits.recoveryEntriesPerSecond),
+    doubts: opening.created && parts.newCluster ? [] : doubtsOf(opening),
+    declaredWhole: (opening.created && parts.newCluster) || parts.acceptLoss === true,
+    renewStore: async (doubts) => {
+      await store.renew(doubts);
+      gossiper.declare({ storeId: store.storeId });
+    },
+    declareWhole: () => store.declareWhole(),
+  });
+  const describe = (): ClusterDescription => ({
+    cluster: config.cluster,
+    ringEpoch: ring.epoch,
+    vnodes: config.vnodes,
+    replication: config.replication,
+    rollups,
+    nodes: config.nodes.map(({ id, host, port, datacenter, rack }) => ({
+      nodeId: id,
+      host,
+      port,
+      datacenter,
+      rack,
+      up: gossiper.isLive(id),
+      status: gossiper.facts(id)?.status ?? 'unknown',
+    })),
+    nodeId,
+    maxBatchBytes: limits.maxBatchBytes,
+  });
+  const status = () => (whole ? 'normal' : 'recovering');
+  const owned = ownership(ring);
+  const state = (): NodeState => ({
+    cluster: config.cluster,
+    version: VERSION,
+    status: status(),
+    waitsFor: recovery.waitsFor,
+    storeState: storeState(),
+    entries: entries(),
+    uptimeMs: clock.monotonicMs() - startedMs,
+    memoryBytes: parts.memoryBytes?.() ?? 0,
+    hints: Object.fromEntries(hints.targets().map((target) => [target, hints.stats(target).entries])),
+    ownership: owned,
+    ring: describe(),
+  });
+  const steady = [memory, hintReplay, antiEntropy, scrub];
+
+  return {
+    client: new ClientApi({ context, writes, reads, counting, rollups, describe, mint: mintFor('sdk') }),
+    operator: new OperatorApi({ context, membership: gossiper, rollups, state }),
+    peer: new PeerApi({ context, gossiper, tree, memory }),
+    start: () => {
+      gossiper.start();
+      for (const part of steady) part.start();
+      recovery.run().then(
+        () => {
+          whole = true;
+          gossiper.declare({ status: 'normal' });
+          logger.info({ nodeId }, 'this node is normal');
+        },
+        (error: unknown) => logger.error({}, `recovery failed: ${asTallyringError(error).message}`),
+      );
+    },
+    stop: async () => {
+      recovery.stop();
+      counting.close();
+      for (const part of steady) part.stop();
+      await gossiper.stop();
+      await store.close();
+    },
+    health: () => ({ serving: storeState() === 'ok', status: status(), storeState: storeState() }),
+  };
+}
+
+/** What a node says of itself before the first round. */
+function firstFacts(self: NodeConfig, config: ClusterConfig, store: Store): Facts {
+  const { host, port, datacenter, rack } = self;
+  return {
+    status: 'recovering',
+    host,
+    port,
+    datacenter,
+    rack,
+    ringEpoch: 1,
+    storeId: store.storeId,
+    syncedBatch: store.syncedBatch,
+    storeState: 'ok',
+    wallMs: 0,
+    load: 0,
+    version: VERSION,
+    configHash: configHash(config),
+  };
+}
+
+function seedsOf(config: ClusterConfig): string[] {
+  const seeds = config.nodes.filter((node) => node.seed);
+  return (seeds.length > 0 ? seeds : config.nodes).map((node) => node.id);
+}
+
+function doubtsOf(opening: { created: boolean; doubts: readonly string[] }): string[] {
+  return opening.created
+    ? ['the store is new, and nobody said that the cluster is', ...opening.doubts]
+    : [...opening.doubts];
+}

@@ -1,0 +1,105 @@
+import { encodeBatch } from '../proto/entry.js';
+import { TallyringError } from '../proto/errors.js';
+import type { PeerRequest, ReplyBody, RequestBody } from '../proto/peer-message.js';
+import type { Gossiper } from './gossip/gossiper.js';
+import type { NodeContext } from './quorum/context.js';
+import { packRows } from './quorum/replica.js';
+import { HASH_BYTES, type HashTree, LeafSet } from './repair/hash-tree.js';
+import { END_OF_ENTRIES, FIRST_ENTRY, scanLeaves, successor } from './repair/leaf-scan.js';
+import type { PeerMemory } from './repair/peer-memory.js';
+
+const LARGEST_PAGE = 10_000;
+
+export interface PeerApiParts {
+  context: NodeContext;
+  gossiper: Gossiper;
+  tree: HashTree;
+  memory: PeerMemory;
+}
+
+/** Answers what other nodes ask of this one. */
+export class PeerApi {
+  readonly #parts: PeerApiParts;
+
+  constructor(parts: PeerApiParts) {
+    this.#parts = parts;
+  }
+
+  async handle(from: string, request: PeerRequest): Promise<object> {
+    const { gossiper, context } = this.#parts;
+    if ('epoch' in request.body) this.#refuseOldRing(request.body.epoch);
+    switch (request.kind) {
+      case 'gossipSyn':
+        return { ack: gossiper.handleSyn(from, request.body.syn) };
+      case 'gossipAck2':
+        gossiper.handleAck2(from, request.body.ack2);
+        return {};
+      case 'merge': {
+        const batch = await context.replica.mergeBatch(request.body.batch);
+        return { storeId: context.replica.store.storeId, batch };
+      }
+      case 'read':
+        return packRows(await context.replica.read(request.body.queries, request.body.one));
+      case 'remembered': {
+        const known = this.#parts.memory.of(from);
+        return known === undefined ? { batch: 0 } : { batch: known.batch, storeId: known.storeId };
+      }
+      case 'treeHashes':
+        return this.#treeHashes(from, request.body);
+      case 'leafEntries':
+        return this.#leafEntries(from, request.body);
+      case 'fetch': {
+        const held = await context.replica.store.get(request.body.keys);
+        return { batch: encodeBatch(held.filter((entry) => entry !== undefined)) };
+      }
+      case 'row':
+        return this.#row(request.body.row);
+    }
+  }
+
+  /** What carries an older epoch than this node confirmed is refused, late messages included (DESIGN §3). */
+  #refuseOldRing(epoch: number): void {
+    const current = this.#parts.context.ring().epoch;
+    if (epoch >= current) return;
+    throw new TallyringError('STALE_RING', `ring epoch ${epoch} is old; it is ${current} now`);
+  }
+
+  #treeHashes(from: string, { nodes }: RequestBody<'treeHashes'>): ReplyBody<'treeHashes'> {
+    const { tree, context } = this.#parts;
+    return { hashes: nodes.map((node) => tree.children(node, [context.nodeId, from])) };
+  }
+
+  async #leafEntries(from: string, body: RequestBody<'leafEntries'>): Promise<ReplyBody<'leafEntries'>> {
+    const { context } = this.#parts;
+    const leaves = new LeafSet(body.leaves);
+    const limit = Math.min(body.limit, LARGEST_PAGE);
+    const keys: Buffer[] = [];
+    const hashes: Buffer[] = [];
+    let start = body.after === undefined ? FIRST_ENTRY : successor(body.after);
+    let more = true;
+    while (more && keys.length < limit) {
+      const page = await scanLeaves(context.replica.store, leaves, {
+        from: start,
+        to: END_OF_ENTRIES,
+        limit: limit - keys.length,
+      });
+      for (const entry of page.entries) {
+        if (!context.replicates(entry.key, from)) continue;
+        keys.push(entry.key);
+        hashes.push(entry.value.subarray(entry.value.length - HASH_BYTES));
+      }
+      more = page.more;
+      const last = page.entries.at(-1);
+      if (last !== undefined) start = successor(last.key);
+    }
+    return { keys, hashes: Buffer.concat(hashes), more, whole: context.replica.whole };
+  }
+
+  async #row(row: Buffer): Promise<ReplyBody<'row'>> {
+    const { replica } = this.#parts.context;
+    const whole = replica.whole;
+    const to = Buffer.concat([row, Buffer.alloc(8, 0xff)]);
+    const [read] = await replica.store.read([{ from: row, to }]);
+    return { whole: whole && !read!.damaged, batch: encodeBatch(read!.entries) };
+  }
+}

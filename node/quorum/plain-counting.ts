@@ -1,0 +1,240 @@
+import { Producer, type Series } from '../../counter/producer.js';
+import { checkEventType, checkKey, checkTimestamp, checkValue } from '../../counter/validate.js';
+import type { Granularity } from '../../counter/window.js';
+import { sleep } from '../../ports/clock.js';
+import type { FlushReply, IncrementRequest, Outcome } from '../../proto/calls.js';
+import { tokenOf } from '../../proto/entry.js';
+import { asTallyringError, type ErrorData, errorToData, TallyringError } from '../../proto/errors.js';
+import { encodeFlush } from '../../proto/flush.js';
+import type { ConsistencyLevel } from '../../proto/level.js';
+import { canMeet, impliesQuorum, requiredOf, requirementOf } from './consistency.js';
+import type { NodeContext } from './context.js';
+import { withDatacenter } from './placement.js';
+import type { Writes } from './writes.js';
+import { unavailable } from './writes.js';
+
+const DAY_MS = 86_400_000;
+const EVICT_AT = 0.9;
+/** How often state that no caller waits for any more (their wait timed out) is flushed again. */
+const REFLUSH_MS = 1_000;
+const RETRY_MS = 20;
+
+interface Waiter {
+  series: Series;
+  /** Resolved by an acknowledged flush of at least this sequence. */
+  sequence: number;
+  deadlineMs: number;
+  settle(error: ErrorData | undefined): void;
+}
+
+export interface PlainCountingParts {
+  context: NodeContext;
+  writes: Writes;
+  rollups: readonly Granularity[];
+  mint(above: Buffer | undefined): Buffer;
+}
+
+/**
+ * A node as producer on behalf of plain gRPC callers: it collects what arrives within a few milliseconds
+ * into one flush of its own shards, per consistency level. An increment is taken in only when its level can
+ * be reached; from then on no answer says that it was not applied.
+ */
+export class PlainCounting {
+  readonly #parts: PlainCountingParts;
+  readonly #producer: Producer;
+  readonly #waiting = new Map<ConsistencyLevel, Waiter[]>();
+  readonly #flushing = new Set<ConsistencyLevel>();
+  #pending = 0;
+  #rolledAtMs: number;
+  #closed = false;
+
+  constructor(parts: PlainCountingParts) {
+    this.#parts = parts;
+    const { limits, clock } = parts.context;
+    const [producerId, maxCells] = [parts.mint(undefined), limits.maxProducerCells];
+    this.#producer = new Producer({ rollups: parts.rollups, producerId, maxCells });
+    this.#rolledAtMs = clock.monotonicMs();
+    this.#reflushLater();
+  }
+
+  /** Counts each request; resolves when all are acknowledged or given up waiting for. */
+  async increment(
+    requests: readonly IncrementRequest[],
+    level: ConsistencyLevel,
+    timeoutMs: number,
+  ): Promise<Outcome<null>[]> {
+    return Promise.all(requests.map((request) => this.#one(request, level, timeoutMs)));
+  }
+
+  close(): void {
+    this.#closed = true;
+  }
+
+  #one(request: IncrementRequest, level: ConsistencyLevel, timeoutMs: number): Promise<Outcome<null>> {
+    let series: Series;
+    try {
+      series = this.#take(request, level);
+    } catch (error) {
+      return Promise.resolve({ error: errorToData(asTallyringError(error)) });
+    }
+    const { clock } = this.#parts.context;
+    const sequence = this.#producer.nextSequence;
+    const deadlineMs = clock.monotonicMs() + timeoutMs;
+    this.#pending++;
+    return new Promise((resolve) => {
+      const settle = (error: ErrorData | undefined) => {
+        this.#pending--;
+        resolve(error === undefined ? { ok: null } : { error });
+      };
+      this.#wait(level, { series, sequence, deadlineMs, settle });
+    });
+  }
+
+  /** Throws before anything is counted, or counts. */
+  #take(request: IncrementRequest, level: ConsistencyLevel): Series {
+    const { context } = this.#parts;
+    const { limits, clock, metrics } = context;
+    if (this.#closed) throw new TallyringError('UNAVAILABLE', 'this node is stopping; nothing was counted');
+    if (this.#pending >= limits.maxPendingIncrements) {
+      metrics.overloaded.inc({ queue: 'increments' });
+      throw new TallyringError('OVERLOADED', 'too many increments wait on this node; nothing was counted');
+    }
+    const wallMs = clock.wallMs();
+    checkKey(request.key);
+    checkEventType(request.eventType);
+    const value = checkValue(request.value);
+    const timestampMs =
+      request.timestampMs === undefined ? wallMs : checkTimestamp(request.timestampMs, wallMs);
+    this.#refuseUnreachable(request.key, level);
+    this.#makeRoom();
+    return this.#producer.add(request.key, request.eventType, value, timestampMs);
+  }
+
+  #refuseUnreachable(key: string, level: ConsistencyLevel): void {
+    const { context } = this.#parts;
+    const ring = context.ring();
+    const requirement = requirementOf(level, ring.replication, context.datacenter);
+    const replicas = withDatacenter(ring, ring.replicasOf(tokenOf(key)).nodeIds);
+    const live = replicas.filter(({ nodeId }) => context.membership.isLive(nodeId));
+    const datacenters = live.map(({ datacenter }) => datacenter);
+    if (canMeet(requirement, datacenters)) return;
+    throw unavailable({ required: requiredOf(requirement), received: 0, live: live.length });
+  }
+
+  /** Evicts clean cells and rolls to a fresh id: when memory is short, and once a day. */
+  #makeRoom(): void {
+    const { context, mint } = this.#parts;
+    const { maxProducerCells } = context.limits;
+    const nowMs = context.clock.monotonicMs();
+    const full = this.#producer.cells >= maxProducerCells * EVICT_AT;
+    if (full) this.#producer.evict(Math.floor(maxProducerCells / 2));
+    if (this.#producer.needsFreshId || nowMs - this.#rolledAtMs > DAY_MS) {
+      this.#producer.roll(mint(this.#producer.producerId));
+      this.#rolledAtMs = nowMs;
+    }
+  }
+
+  #wait(level: ConsistencyLevel, waiter: Waiter): void {
+    const waiting = this.#waiting.get(level);
+    if (waiting === undefined) this.#waiting.set(level, [waiter]);
+    else waiting.push(waiter);
+    if (this.#flushing.has(level)) return; // the flush under way is followed by the next
+    this.#flushing.add(level);
+    const { timers, limits } = this.#parts.context;
+    timers.after(limits.incrementCollectMs, () => void this.#flushLevel(level));
+  }
+
+  /** Flushes what this level's callers wait for, until nobody waits. One flush per level is in flight. */
+  async #flushLevel(level: ConsistencyLevel): Promise<void> {
+    for (;;) {
+      const waiters = this.#waiting.get(level) ?? [];
+      if (waiters.length === 0) break;
+      this.#waiting.set(level, []);
+      await this.#flush(level, waiters);
+    }
+    this.#flushing.delete(level);
+  }
+
+  async #flush(level: ConsistencyLevel, waiters: Waiter[]): Promise<void> {
+    const { context } = this.#parts;
+    const wanted = new Set(waiters.map((waiter) => waiter.series));
+    const flush = this.#producer.takeFlush(Number.POSITIVE_INFINITY, (series) => wanted.has(series));
+    if (flush === undefined) {
+      // Another level's flush has all of it in flight: look again when that one is settled.
+      await sleep(context.timers, context.limits.incrementCollectMs);
+      return this.#giveUpLate(level, waiters, undefined);
+    }
+    const nowMs = context.clock.monotonicMs();
+    const timeoutMs = Math.max(1, Math.max(...waiters.map((waiter) => waiter.deadlineMs)) - nowMs);
+    const reply = await this.#write(encodeFlush(flush), level, timeoutMs);
+    const errors = new Map<Series, ErrorData>();
+    for (const { indexes, error } of reply.failures) {
+      for (const i of indexes) errors.set(flush.cells[i]!.series, error);
+    }
+    const quorum = impliesQuorum(level, context.ring().replication);
+    this.#producer.settle(flush, { failed: new Set(errors.keys()), quorum });
+    const taken = new Set(flush.series);
+    const left: Waiter[] = [];
+    for (const waiter of waiters) {
+      const acknowledged = taken.has(waiter.series) && !errors.has(waiter.series);
+      if (acknowledged && flush.sequence >= waiter.sequence) waiter.settle(undefined);
+      else left.push(waiter);
+    }
+    this.#giveUpLate(level, left, errors);
+    if (errors.size > 0) await sleep(context.timers, RETRY_MS);
+  }
+
+  async #write(entries: ReturnType<typeof encodeFlush>, level: ConsistencyLevel, timeoutMs: number) {
+    const { writes, context } = this.#parts;
+    try {
+      return await writes.write(entries, { level, timeoutMs, ring: context.ring() });
+    } catch (error) {
+      const failures: FlushReply['failures'] = [
+        { indexes: entries.map((_, i) => i), error: errorToData(asTallyringError(error)) },
+      ];
+      return { failures };
+    }
+  }
+
+  /**
+   * Callers whose deadline passed, or whose replicas are gone, are told that it is in doubt; the others wait
+   * for the next flush: state may be sent again at no risk.
+   */
+  #giveUpLate(level: ConsistencyLevel, waiters: Waiter[], errors: Map<Series, ErrorData> | undefined): void {
+    const nowMs = this.#parts.context.clock.monotonicMs();
+    for (const waiter of waiters) {
+      const failed = errors?.get(waiter.series);
+      if (failed?.code !== 'UNAVAILABLE' && nowMs < waiter.deadlineMs) this.#waiting.get(level)!.push(waiter);
+      else waiter.settle(errorToData(inDoubt(level, failed)));
+    }
+  }
+
+  /** What callers gave up on stays in the producer and is counted in the end. */
+  #reflushLater(): void {
+    this.#parts.context.timers.after(REFLUSH_MS, () => {
+      void this.#reflush().finally(() => {
+        if (!this.#closed) this.#reflushLater();
+      });
+    });
+  }
+
+  async #reflush(): Promise<void> {
+    if (this.#pending > 0) return;
+    const flush = this.#producer.takeFlush(10_000);
+    if (flush === undefined) return;
+    const { limits } = this.#parts.context;
+    const reply = await this.#write(encodeFlush(flush), 'QUORUM', limits.defaultRequestMs);
+    const failed = new Set<Series>();
+    for (const { indexes } of reply.failures) for (const i of indexes) failed.add(flush.cells[i]!.series);
+    this.#producer.settle(flush, { failed, quorum: true });
+  }
+}
+
+function inDoubt(level: ConsistencyLevel, failed: ErrorData | undefined): TallyringError {
+  const text = `${level} was not reached in time; the increment was taken and may be counted: do not simply retry`;
+  return new TallyringError('WRITE_TIMEOUT', text, {
+    required: failed?.required ?? 0,
+    received: failed?.received ?? 0,
+    mayHaveApplied: true,
+  });
+}

@@ -1,0 +1,66 @@
+import { sleep } from '../../ports/clock.js';
+import { type Entry, encodeBatch } from '../../proto/entry.js';
+import { asTallyringError } from '../../proto/errors.js';
+import type { NodeContext } from '../quorum/context.js';
+import type { HintStore } from '../storage/hints.js';
+
+const LOOK_EVERY_MS = 1_000;
+const PAGE_ENTRIES = 1_000;
+const REQUEST_MS = 5_000;
+
+/** Keeps what replicas missed and delivers it, throttled, when they are live again. */
+export class HintReplay {
+  readonly #context: NodeContext;
+  readonly #hints: HintStore;
+  readonly #replaying = new Set<string>();
+  #stopped = false;
+
+  constructor(context: NodeContext, hints: HintStore) {
+    this.#context = context;
+    this.#hints = hints;
+  }
+
+  /** Stores a hint for each entry; never waits, never throws: a lost hint is anti-entropy's to find. */
+  keep(nodeId: string, entries: readonly Entry[]): void {
+    if (nodeId === this.#context.nodeId || entries.length === 0) return;
+    const { clock, logger } = this.#context;
+    this.#hints.add(nodeId, entries, clock.wallMs()).catch((error: unknown) => {
+      logger.warn({ nodeId }, `hints were not kept: ${asTallyringError(error).message}`);
+    });
+  }
+
+  start(): void {
+    this.#context.timers.after(LOOK_EVERY_MS, () => {
+      for (const target of this.#hints.targets()) {
+        if (this.#replaying.has(target) || !this.#context.membership.isLive(target)) continue;
+        this.#replaying.add(target);
+        void this.#replay(target).finally(() => this.#replaying.delete(target));
+      }
+      if (!this.#stopped) this.start();
+    });
+  }
+
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  async #replay(target: string): Promise<void> {
+    const { peers, limits, logger, metrics, timers } = this.#context;
+    let delivered = 0;
+    try {
+      while (!this.#stopped) {
+        const entries = await this.#hints.page(target, PAGE_ENTRIES);
+        if (entries.length === 0) break;
+        const body = { epoch: this.#context.ring().epoch, batch: encodeBatch(entries) };
+        await peers.request(target, 'merge', body, REQUEST_MS);
+        await this.#hints.remove(target, entries);
+        delivered += entries.length;
+        metrics.hintsReplayed.inc({ target }, entries.length);
+        await sleep(timers, (entries.length * 1000) / limits.hintReplayPerSecond);
+      }
+      if (delivered > 0) logger.info({ target, delivered }, 'hints delivered');
+    } catch (error) {
+      logger.debug({ target }, `hint replay stopped: ${asTallyringError(error).message}`);
+    }
+  }
+}

@@ -1,0 +1,83 @@
+import type { Timers } from '../../ports/clock.js';
+import type { Logger } from '../../ports/logger.js';
+import { asTallyringError } from '../../proto/errors.js';
+import type { LocalRecords } from '../storage/store.js';
+
+const PERSIST_EVERY_MS = 1_000;
+const PREFIX = Buffer.from('peer/');
+
+export interface Remembered {
+  storeId: string;
+  /** The highest synced batch heard of this store. */
+  batch: number;
+}
+
+export interface PeerMemoryParts {
+  local: LocalRecords;
+  timers: Timers;
+  logger: Logger;
+}
+
+/**
+ * The highest batch numbers that this node heard of its peers' stores, on disk at most a second old: what a
+ * restarted peer asks for to find out whether its store was rolled back (DESIGN §7).
+ */
+export class PeerMemory {
+  readonly #parts: PeerMemoryParts;
+  readonly #remembered = new Map<string, Remembered>();
+  readonly #changed = new Set<string>();
+  #stopped = false;
+
+  constructor(parts: PeerMemoryParts) {
+    this.#parts = parts;
+  }
+
+  async load(): Promise<void> {
+    const to = Buffer.concat([PREFIX, Buffer.from([0xff])]);
+    for (const { key, value } of await this.#parts.local.page({ from: PREFIX, to }, 10_000)) {
+      const remembered = JSON.parse(value.toString()) as Remembered;
+      this.#remembered.set(key.toString('utf8', PREFIX.length), remembered);
+    }
+  }
+
+  heard(nodeId: string, storeId: string, batch: number): void {
+    const known = this.#remembered.get(nodeId);
+    if (known !== undefined && known.storeId === storeId) {
+      if (batch <= known.batch) return;
+      known.batch = batch;
+    } else {
+      this.#remembered.set(nodeId, { storeId, batch });
+    }
+    this.#changed.add(nodeId);
+  }
+
+  of(nodeId: string): Remembered | undefined {
+    return this.#remembered.get(nodeId);
+  }
+
+  start(): void {
+    this.#parts.timers.after(PERSIST_EVERY_MS, () => {
+      void this.#persist().finally(() => {
+        if (!this.#stopped) this.start();
+      });
+    });
+  }
+
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  async #persist(): Promise<void> {
+    if (this.#changed.size === 0) return;
+    const writes = [...this.#changed].map((nodeId) => ({
+      key: Buffer.concat([PREFIX, Buffer.from(nodeId)]),
+      value: Buffer.from(JSON.stringify(this.#remembered.get(nodeId))),
+    }));
+    this.#changed.clear();
+    try {
+      await this.#parts.local.write(writes, { sync: true });
+    } catch (error) {
+      this.#parts.logger.warn({}, `what peers said was not kept: ${asTallyringError(error).message}`);
+    }
+  }
+}

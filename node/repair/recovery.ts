@@ -1,0 +1,153 @@
+import { sleep } from '../../ports/clock.js';
+import { asTallyringError } from '../../proto/errors.js';
+import type { NodeContext } from '../quorum/context.js';
+import type { Exchange } from './exchange.js';
+import { LeafSet } from './hash-tree.js';
+
+const ASK_EVERY_MS = 250;
+const ASK_MS = 2_000;
+
+export interface RecoveryParts {
+  context: NodeContext;
+  exchange: Exchange;
+  /** Why the store may lack what it acknowledged, as its opening found; empty when it found nothing. */
+  doubts: readonly string[];
+  /** Told by the operator: the cluster is new, or the loss is accepted. */
+  declaredWhole: boolean;
+  /** Gives the store a new identity, and notes durably why: what it was before is not waited for any more. */
+  renewStore(reasons: readonly string[]): Promise<void>;
+  /** Notes durably that the store is whole. */
+  declareWhole(): Promise<void>;
+}
+
+/**
+ * Is my store whole? A starting node is recovering until every live other replica, at least one, remembers
+ * no higher batch of it; else until it merged what enough others hold (DESIGN §7).
+ */
+export class Recovery {
+  readonly #parts: RecoveryParts;
+  #stopped = false;
+  /** What is waited for, for operators; empty when done. */
+  waitsFor = 'the other replicas to say whether this store is whole';
+
+  constructor(parts: RecoveryParts) {
+    this.#parts = parts;
+  }
+
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  /** Resolves when the store is whole (or the node stops). */
+  async run(): Promise<void> {
+    const { context, doubts, declaredWhole } = this.#parts;
+    const reasons = declaredWhole ? [] : [...doubts];
+    if (!declaredWhole && reasons.length === 0) {
+      const found = await this.#askOthers();
+      if (found !== undefined) reasons.push(found);
+    }
+    if (reasons.length > 0 && !this.#stopped) {
+      context.logger.warn(
+        { reasons },
+        'this store may lack what it acknowledged: recovering from the others',
+      );
+      await this.#rebuild(reasons);
+    }
+    if (this.#stopped) return;
+    await this.#parts.declareWhole();
+    this.waitsFor = '';
+  }
+
+  #others(): string[] {
+    const { ring, nodeId } = this.#parts.context;
+    const others = new Set<string>();
+    for (const { nodeIds } of ring().replicaSets) {
+      if (nodeIds.includes(nodeId)) for (const id of nodeIds) others.add(id);
+    }
+    others.delete(nodeId);
+    return [...others].sort();
+  }
+
+  /** Undefined when the store is whole as far as the others remember; else the reason why not. */
+  async #askOthers(): Promise<string | undefined> {
+    const { context } = this.#parts;
+    const others = this.#others();
+    if (others.length === 0) return undefined; // nobody else ever held what this store acknowledged
+    const answered = new Map<string, string | undefined>();
+    while (!this.#stopped) {
+      const open = others.filter((id) => !answered.has(id) && context.membership.isLive(id));
+      if (open.length === 0 && answered.size > 0) break;
+      await Promise.all(open.map((id) => this.#ask(id, answered)));
+      const waiting = others.filter((id) => !answered.has(id));
+      this.waitsFor = `an answer of ${waiting.join(', ')} on whether this store is whole`;
+      if (others.some((id) => !answered.has(id) && context.membership.isLive(id)) || answered.size === 0) {
+        await sleep(context.timers, ASK_EVERY_MS);
+      }
+    }
+    return [...answered.values()].find((reason) => reason !== undefined);
+  }
+
+  async #ask(other: string, answered: Map<string, string | undefined>): Promise<void> {
+    const { peers, replica } = this.#parts.context;
+    const { storeId, syncedBatch } = replica.store;
+    try {
+      const theirs = await peers.request(other, 'remembered', { storeId }, ASK_MS);
+      if (theirs.storeId !== undefined && theirs.storeId !== storeId) {
+        answered.set(other, `${other} remembers another store of this node`);
+      } else if (theirs.batch > syncedBatch) {
+        answered.set(
+          other,
+          `${other} remembers batch ${theirs.batch} of this store, which ends at ${syncedBatch}`,
+        );
+      } else answered.set(other, undefined);
+    } catch (error) {
+      const { code, message } = asTallyringError(error);
+      this.#parts.context.logger.debug({ other, code }, `did not say what it remembers: ${message}`);
+    }
+  }
+
+  /** Waits until no request that counted the former store lives, then merges what enough others hold. */
+  async #rebuild(reasons: readonly string[]): Promise<void> {
+    const { context } = this.#parts;
+    this.waitsFor = 'requests that may have counted the former store to end';
+    await this.#parts.renewStore(reasons);
+    await sleep(context.timers, context.limits.maxRequestMs);
+    const merged = new Set<string>();
+    while (!this.#stopped) {
+      const missing = this.#missing(merged);
+      if (missing === undefined) return;
+      this.waitsFor = missing;
+      for (const other of this.#others()) if (!merged.has(other)) await this.#mergeFrom(other, merged);
+      if (this.#missing(merged) !== undefined) await sleep(context.timers, ASK_EVERY_MS);
+    }
+  }
+
+  /** N − Q + 1 of the other replicas of every set, none of them recovering, hold all that a quorum acknowledged. */
+  #missing(merged: ReadonlySet<string>): string | undefined {
+    const { ring, nodeId } = this.#parts.context;
+    for (const { nodeIds } of ring().replicaSets) {
+      if (!nodeIds.includes(nodeId)) continue;
+      const required = nodeIds.length - Math.floor(nodeIds.length / 2);
+      const others = nodeIds.filter((id) => id !== nodeId);
+      const left = others.filter((id) => !merged.has(id));
+      if (others.length - left.length >= required) continue;
+      if (others.length < required)
+        return `an operator: only ${others.length} other replicas exist (--accept-loss)`;
+      return `${required} of ${others.join(', ')} to be merged from; left: ${left.join(', ')}`;
+    }
+    return undefined;
+  }
+
+  async #mergeFrom(other: string, merged: Set<string>): Promise<void> {
+    const { context, exchange } = this.#parts;
+    if (!context.membership.isLive(other) || this.#stopped) return;
+    try {
+      const { pulled, whole } = await exchange.run(other, LeafSet.all());
+      if (whole) merged.add(other);
+      context.logger.info({ other, pulled, whole }, 'recovery merged what a replica holds');
+    } catch (error) {
+      const { code, message } = asTallyringError(error);
+      context.logger.debug({ other, code }, `recovery from a replica failed: ${message}`);
+    }
+  }
+}

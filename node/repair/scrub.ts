@@ -1,0 +1,89 @@
+import { sleep } from '../../ports/clock.js';
+import { decodeBatch, isIntact, tokenOfEntry } from '../../proto/entry.js';
+import { asTallyringError } from '../../proto/errors.js';
+import type { NodeContext } from '../quorum/context.js';
+import { END_OF_ENTRIES, FIRST_ENTRY } from './leaf-scan.js';
+
+const PAGE_ENTRIES = 500;
+const HEAL_EVERY_MS = 1_000;
+const REST_BETWEEN_PASSES_MS = 60_000;
+const REQUEST_MS = 5_000;
+
+/** Looks at every record in the background, and merges rows that met a bad record back from the others. */
+export class Scrub {
+  readonly #context: NodeContext;
+  #stopped = false;
+
+  constructor(context: NodeContext) {
+    this.#context = context;
+  }
+
+  start(): void {
+    void this.#healForever();
+    void this.#scrubForever();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  async #scrubForever(): Promise<void> {
+    const { replica, timers, limits, logger } = this.#context;
+    let from: Buffer = FIRST_ENTRY;
+    while (!this.#stopped) {
+      await sleep(timers, (PAGE_ENTRIES * 1000) / limits.scrubEntriesPerSecond);
+      if (this.#stopped) return;
+      try {
+        const page = await replica.store.page({ from, to: END_OF_ENTRIES }, PAGE_ENTRIES);
+        from = page.next ?? FIRST_ENTRY;
+        if (page.next === undefined) await sleep(timers, REST_BETWEEN_PASSES_MS);
+      } catch (error) {
+        logger.debug({}, `scrub stopped: ${asTallyringError(error).message}`);
+        return; // the store failed or was closed
+      }
+    }
+  }
+
+  async #healForever(): Promise<void> {
+    const { timers, replica } = this.#context;
+    while (!this.#stopped) {
+      await sleep(timers, HEAL_EVERY_MS);
+      if (this.#stopped || replica.store.failure !== undefined) return;
+      for (const row of replica.store.damagedRows()) await this.#heal(row);
+    }
+  }
+
+  /** A row is whole again when it was merged back from N − Q + 1 of the other replicas. */
+  async #heal(row: Buffer): Promise<void> {
+    const { ring, nodeId, membership, replica, logger } = this.#context;
+    const members = ring().replicasOf(tokenOfEntry(row)).nodeIds;
+    const required = members.length - Math.floor(members.length / 2);
+    let merged = 0;
+    for (const other of members) {
+      if (other === nodeId || !membership.isLive(other)) continue;
+      if (await this.#mergeFrom(other, row)) merged++;
+    }
+    if (merged < required) {
+      logger.debug({ merged, required }, 'a damaged row waits for more replicas');
+      return;
+    }
+    try {
+      await replica.store.healed(row);
+      logger.info({ from: merged }, 'a damaged row was merged back from the other replicas');
+    } catch (error) {
+      logger.warn({}, `a damaged row was not healed: ${asTallyringError(error).message}`);
+    }
+  }
+
+  async #mergeFrom(other: string, row: Buffer): Promise<boolean> {
+    const { peers, ring, replica } = this.#context;
+    try {
+      const reply = await peers.request(other, 'row', { epoch: ring().epoch, row }, REQUEST_MS);
+      const entries = decodeBatch(reply.batch).filter(isIntact);
+      if (entries.length > 0) await replica.merge(entries);
+      return reply.whole;
+    } catch {
+      return false; // asked again a second later
+    }
+  }
+}

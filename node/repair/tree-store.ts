@@ -1,0 +1,40 @@
+import type { Ring } from '../ring/ring.js';
+import type { Change, OnCommit, OpenedStore } from '../storage/store.js';
+import { HashTree } from './hash-tree.js';
+import { END_OF_ENTRIES, FIRST_ENTRY } from './leaf-scan.js';
+
+const SCAN_PAGE = 2_048;
+
+export interface TreeStore extends OpenedStore {
+  tree: HashTree;
+  /** Entries held now. */
+  entries(): number;
+}
+
+/**
+ * Opens a store with its hash tree: every record is read once, which also finds the bad ones, and from then
+ * on each commit keeps the tree true.
+ */
+export async function openReplicaStore(
+  open: (onCommit: OnCommit) => Promise<OpenedStore>,
+  ring: Ring,
+): Promise<TreeStore> {
+  const tree = new HashTree(ring);
+  let count = 0;
+  const onCommit = (changes: readonly Change[]) => {
+    for (const { key, before, after } of changes) {
+      if (before === undefined) count++;
+      else tree.toggle(key, before);
+      tree.toggle(key, after);
+    }
+  };
+  const opened = await open(onCommit);
+  let from: Buffer | undefined = FIRST_ENTRY;
+  while (from !== undefined) {
+    const page = await opened.store.page({ from, to: END_OF_ENTRIES }, SCAN_PAGE);
+    for (const { key, value } of page.entries) tree.toggle(key, value);
+    count += page.entries.length;
+    from = page.next;
+  }
+  return { ...opened, tree, entries: () => count };
+}

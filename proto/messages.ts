@@ -1,0 +1,201 @@
+/**
+ * The messages of counter.proto and peer.proto as @grpc/proto-loader gives and takes them: camel case, int64
+ * as strings of digits (numbers are taken too), enums by name (a number: one that this software does not
+ * know), absent optional fields `undefined`. Written by hand; test/unit/transport/load.test.ts holds them
+ * against the protos.
+ */
+
+/** Digits when decoded; a safe number is fine for encoding. */
+export type WireInt64 = string | number;
+export type WireEnum = string | number;
+
+export interface WireError {
+  code: string;
+  message: string;
+  required?: number | undefined;
+  received?: number | undefined;
+  live?: number | undefined;
+  mayHaveApplied: boolean;
+  retryable: boolean;
+}
+
+export interface WireCellValue {
+  count: WireInt64;
+  sum: WireInt64;
+  min?: WireInt64 | undefined;
+  max?: WireInt64 | undefined;
+  average?: number | undefined;
+}
+
+export interface WireIncrementItem {
+  key: string;
+  eventType: string;
+  value?: WireInt64 | undefined;
+  timestampMs?: WireInt64 | undefined;
+}
+
+export interface WireIncrementRequest extends WireIncrementItem {
+  consistency: WireEnum;
+}
+
+export interface WireBatchIncrementRequest {
+  items: WireIncrementItem[];
+  consistency: WireEnum;
+}
+
+export interface WireBatchIncrementReply {
+  outcomes: { error?: WireError | undefined }[];
+}
+
+export interface WireCellQuery {
+  key: string;
+  eventType: string;
+  granularity: WireEnum;
+  timestampMs?: WireInt64 | undefined;
+}
+
+export interface WireGetRequest extends WireCellQuery {
+  consistency: WireEnum;
+}
+
+export interface WireGetReply {
+  value: WireCellValue;
+}
+
+export interface WireGetManyRequest {
+  queries: WireCellQuery[];
+  consistency: WireEnum;
+}
+
+export interface WireGetManyReply {
+  outcomes: { value?: WireCellValue | undefined; error?: WireError | undefined }[];
+}
+
+export interface WireStatsQuery {
+  key: string;
+  eventType: string;
+  startMs: WireInt64;
+  endMs: WireInt64;
+  granularity: WireEnum;
+}
+
+export interface WireStatsRequest extends WireStatsQuery {
+  consistency: WireEnum;
+}
+
+export interface WireStatsReply {
+  startMs: WireInt64;
+  endMs: WireInt64;
+  granularity: WireEnum;
+  value: WireCellValue | null;
+  series: { startMs: WireInt64; value: WireCellValue | null }[];
+}
+
+export interface WireStatsManyRequest {
+  queries: WireStatsQuery[];
+  consistency: WireEnum;
+}
+
+export interface WireStatsManyReply {
+  outcomes: { stats?: WireStatsReply | undefined; error?: WireError | undefined }[];
+}
+
+export interface WireDescribeReply {
+  cluster: string;
+  ringEpoch: WireInt64;
+  vnodes: number;
+  replication: Record<string, number>;
+  rollups: WireEnum[];
+  nodes: {
+    nodeId: string;
+    host: string;
+    port: number;
+    datacenter: string;
+    rack: string;
+    up: boolean;
+    status: string;
+  }[];
+  nodeId: string;
+  maxBatchBytes: number;
+}
+
+export interface WireMintProducerRequest {
+  above?: Buffer | undefined;
+}
+
+export interface WireMintProducerReply {
+  producerId: Buffer;
+}
+
+export interface WireFlushRequest {
+  id: number;
+  ringEpoch: WireInt64;
+  consistency: WireEnum;
+  timeoutMs: number;
+  batch: Buffer;
+}
+
+export interface WireFlushReply {
+  id: number;
+  failures: { indexes: number[]; error: WireError | null }[];
+  error?: WireError | undefined;
+}
+
+export interface WireReportReply {
+  nodeId: string;
+  cluster: string;
+  version: string;
+  status: string;
+  waitsFor: string;
+  storeId: string;
+  storeState: string;
+  syncedBatch: WireInt64;
+  entries: WireInt64;
+  ringEpoch: WireInt64;
+  uptimeMs: WireInt64;
+  memoryBytes: WireInt64;
+  hints: Record<string, WireInt64>;
+  damagedRows: number;
+  endpoints: {
+    nodeId: string;
+    up: boolean;
+    convicted: boolean;
+    phi: number;
+    generation: WireInt64;
+    heartbeat: WireInt64;
+    facts: { name: string; text?: string | undefined; number?: number | undefined }[];
+  }[];
+  ownership: Record<string, number>;
+  ring: WireDescribeReply | null;
+}
+
+export interface WireEndpointsOfRequest {
+  key: string;
+}
+
+export interface WireEndpointsOfReply {
+  nodeIds: string[];
+}
+
+export interface WireGetLocalRequest {
+  queries: WireCellQuery[];
+}
+
+export interface WireScanLocalRequest {
+  after?: Buffer | undefined;
+  limit: number;
+}
+
+export interface WireScanLocalReply {
+  keys: Buffer[];
+  hashes: Buffer;
+  more: boolean;
+}
+
+export interface WirePeerFrame {
+  id: number;
+  kind: string;
+  timeoutMs: number;
+  body: Buffer;
+  error?: WireError | undefined;
+}

@@ -1,0 +1,5 @@
+/** What a checker found wrong. */
+export interface Violation {
+  check: string;
+  detail: string;
+}

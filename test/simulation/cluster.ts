@@ -1,0 +1,222 @@
+import { createMetrics } from '../../node/metrics.js';
+import { createNode, type TallyNode } from '../../node/node.js';
+import type { OpenedStore, Store } from '../../node/storage/store.js';
+import { silentLogger } from '../../ports/logger.js';
+import type { Entry } from '../../proto/entry.js';
+import { VersionWatch } from './checkers/versions.js';
+import type { SimConfiguration } from './configuration.js';
+import { SimDisks } from './disks.js';
+import type { SimNetwork } from './network.js';
+import type { Plants } from './plants.js';
+import { SimProcess } from './process.js';
+import { serveNode, simPeers } from './rpc.js';
+import type { SeededRandom } from './seeded-random.js';
+import type { Trace } from './trace.js';
+import type { VirtualClock, VirtualTime } from './virtual-time.js';
+
+export interface ClusterParts {
+  config: SimConfiguration;
+  time: VirtualTime;
+  random: SeededRandom;
+  trace: Trace;
+  network: SimNetwork;
+  plants: Plants;
+}
+
+/** A machine: its clock and disk stay, processes on it come and go. */
+export class SimNode {
+  readonly nodeId: string;
+  readonly clock: VirtualClock;
+  process: SimProcess | undefined;
+  node: TallyNode | undefined;
+  store: Store | undefined;
+  /** 1 with the first start; each process has the next. */
+  generation = 0;
+
+  constructor(nodeId: string, clock: VirtualClock) {
+    this.nodeId = nodeId;
+    this.clock = clock;
+  }
+
+  get running(): boolean {
+    return this.process?.alive ?? false;
+  }
+
+  get paused(): boolean {
+    return this.process?.paused ?? false;
+  }
+
+  get storeFailed(): boolean {
+    return this.running && this.node?.health().storeState === 'failed';
+  }
+}
+
+/** Starts, kills, pauses and inspects whole nodes. */
+export class SimCluster {
+  readonly nodes: SimNode[];
+  readonly disks: SimDisks;
+  readonly versions = new VersionWatch();
+  readonly network: SimNetwork;
+  /** Starts that failed, in words: an operator would look into these. */
+  readonly failedStarts: string[] = [];
+  readonly #parts: ClusterParts;
+
+  constructor(parts: ClusterParts) {
+    this.#parts = parts;
+    this.network = parts.network;
+    const ids = parts.config.cluster.nodes.map((node) => node.id);
+    this.disks = new SimDisks(ids, { cluster: parts.config.cluster, random: parts.random });
+    this.nodes = ids.map((nodeId) => new SimNode(nodeId, parts.time.clock()));
+  }
+
+  node(nodeId: string): SimNode {
+    return this.nodes.find((node) => node.nodeId === nodeId)!;
+  }
+
+  nodeAt(address: string): string {
+    const port = Number(address.split(':').at(-1));
+    return this.#parts.config.cluster.nodes.find((node) => node.port === port)!.id;
+  }
+
+  clientNames(): string[] {
+    return this.network.names().filter((name) => !this.nodes.some((node) => node.nodeId === name));
+  }
+
+  /** Starts a process; it comes up in its own time. `newCluster` only when the cluster is made. */
+  start(nodeId: string, newCluster = false): void {
+    const { config, trace, random } = this.#parts;
+    const machine = this.node(nodeId);
+    const generation = ++machine.generation;
+    const process = new SimProcess(nodeId, this.#parts.time);
+    trace.note(`${nodeId} starts (process ${generation})`);
+    machine.process = process;
+    machine.store = undefined;
+    machine.node = createNode({
+      config: config.cluster,
+      nodeId,
+      generation: Math.floor(machine.clock.wallMs() / 1000) + generation,
+      newCluster,
+      clock: machine.clock,
+      timers: process,
+      random: random.fork(`${nodeId}/${generation}`),
+      logger: this.#logger(nodeId),
+      metrics: createMetrics(nodeId),
+      peers: simPeers(this.network, process),
+      openStore: (onCommit) => this.#openStore(machine, process, onCommit),
+    });
+    const { node } = machine;
+    this.network.attach(process, serveNode(node));
+    node.start().then(
+      () => trace.note(`${nodeId} is up (process ${generation}): ${node.health().status}`),
+      (error: Error) => {
+        if (!process.alive) return;
+        this.failedStarts.push(`${nodeId}: ${error.message}`);
+        trace.note(`${nodeId} does not start: ${error.message}`);
+        this.kill(nodeId);
+      },
+    );
+  }
+
+  async #openStore(
+    machine: SimNode,
+    process: SimProcess,
+    onCommit: (changes: Parameters<VersionWatch['committed']>[1]) => void,
+  ): Promise<OpenedStore> {
+    const { nodeId } = machine;
+    const opened = await this.disks.open(nodeId, {
+      clock: machine.clock,
+      timers: process,
+      onCommit: (changes) => {
+        if (!process.alive) return;
+        this.versions.committed(nodeId, changes);
+        onCommit(changes);
+      },
+    });
+    if (opened.opening.doubts.length > 0) this.versions.forget(nodeId);
+    this.versions.reopened(nodeId, this.disks.entries(nodeId));
+    const watched = { ...opened, store: this.#watch(opened.store, nodeId) };
+    machine.store = watched.store;
+    return this.#parts.plants.openStore?.(watched) ?? watched;
+  }
+
+  /** The store, with every merge shown to the version checker. */
+  #watch(store: Store, nodeId: string): Store {
+    const { versions } = this;
+    return new Proxy(store, {
+      get(target, name) {
+        if (name === 'merge') {
+          return (entries: readonly Entry[]) => {
+            versions.merged(nodeId, entries);
+            return target.merge(entries);
+          };
+        }
+        const value: unknown = Reflect.get(target, name, target);
+        return typeof value === 'function' ? value.bind(target) : value;
+      },
+    });
+  }
+
+  #logger(nodeId: string) {
+    const { trace } = this.#parts;
+    if (!trace.keepsStory) return silentLogger;
+    const say = (level: string) => (fields: object, message: string) =>
+      trace.tell(`  ${nodeId} ${level}: ${message} ${JSON.stringify(fields)}`);
+    return { debug() {}, info: say('info'), warn: say('WARN'), error: say('ERROR') };
+  }
+
+  /** kill -9: what was not synced is lost, timers and promises of the process never fire again. */
+  kill(nodeId: string): void {
+    const machine = this.node(nodeId);
+    const { process } = machine;
+    if (!process?.alive) return;
+    this.#parts.trace.note(`${nodeId} is killed`);
+    process.kill();
+    this.disks.kill(nodeId);
+    this.network.died(process);
+    machine.node = undefined;
+    machine.store = undefined;
+  }
+
+  pause(nodeId: string): void {
+    const { process } = this.node(nodeId);
+    if (!process?.alive || process.paused) return;
+    this.#parts.trace.note(`${nodeId} is paused`);
+    process.pause();
+  }
+
+  resume(nodeId: string): void {
+    const { process } = this.node(nodeId);
+    if (!process?.alive || !process.paused) return;
+    this.#parts.trace.note(`${nodeId} goes on`);
+    process.resume();
+  }
+
+  /** Up, normal, and nothing on its disk is bad. */
+  isWhole(nodeId: string): boolean {
+    const { node, running, paused, store } = this.node(nodeId);
+    if (!running || paused || node === undefined || store === undefined) return false;
+    const health = node.health();
+    if (!health.serving || health.status !== 'normal' || health.storeState !== 'ok') return false;
+    return store.damagedRows().length === 0 && !this.disks.hasBadEntries(nodeId);
+  }
+
+  syncedBatch(nodeId: string): number {
+    return this.node(nodeId).store?.syncedBatch ?? 0;
+  }
+
+  /** Whether every other node has heard, in gossip, of a later batch of this node. */
+  async allHeardAbove(nodeId: string, batch: number): Promise<boolean> {
+    for (const { nodeId: other, node } of this.nodes) {
+      if (other === nodeId) continue;
+      const report = await node?.calls.report({ timeoutMs: 1_000 });
+      const facts = report?.endpoints.find((endpoint) => endpoint.nodeId === nodeId)?.facts;
+      if (!(Number(facts?.syncedBatch ?? 0) > batch)) return false;
+    }
+    return true;
+  }
+
+  /** What stands on each node's disk. */
+  stores(): Map<string, Entry[]> {
+    return new Map(this.nodes.map(({ nodeId }) => [nodeId, this.disks.entries(nodeId)]));
+  }
+}

@@ -1,0 +1,112 @@
+import type { ClusterConfig } from '../../node/config.js';
+import { createMetrics } from '../../node/metrics.js';
+import { MemoryDisk } from '../../node/storage/memory-disk.js';
+import { openMemoryStore } from '../../node/storage/memory-store.js';
+import type { OnCommit, OpenedStore } from '../../node/storage/store.js';
+import type { Clock, Timers } from '../../ports/clock.js';
+import { silentLogger } from '../../ports/logger.js';
+import { type Entry, isIntact } from '../../proto/entry.js';
+import type { SeededRandom } from './seeded-random.js';
+
+const FIRST_ENTRY = '\x01';
+const END_OF_ENTRIES = '\x02';
+
+interface SlotState {
+  disk: MemoryDisk;
+  /** Times that a sync takes longer than usual. */
+  slowness: number;
+}
+
+/** The disks of all nodes, and what may befall them. */
+export class SimDisks {
+  readonly #cluster: ClusterConfig;
+  readonly #slots = new Map<string, SlotState>();
+
+  constructor(
+    nodeIds: readonly string[],
+    { cluster, random }: { cluster: ClusterConfig; random: SeededRandom },
+  ) {
+    this.#cluster = cluster;
+    for (const nodeId of nodeIds) {
+      const own = random.fork(`disk/${nodeId}`);
+      const usualMs = own.between(0.2, 4);
+      const slot: SlotState = {
+        slowness: 1,
+        disk: new MemoryDisk({
+          random: own,
+          syncMs: () => own.between(0.5, 1.5) * usualMs * slot.slowness,
+        }),
+      };
+      this.#slots.set(nodeId, slot);
+    }
+  }
+
+  open(nodeId: string, parts: { clock: Clock; timers: Timers; onCommit: OnCommit }): Promise<OpenedStore> {
+    const { cluster, limits, durability } = this.#cluster;
+    return openMemoryStore({
+      ...parts,
+      disk: this.#disk(nodeId),
+      cluster,
+      nodeId,
+      limits,
+      durability,
+      logger: silentLogger,
+      metrics: createMetrics(nodeId),
+    });
+  }
+
+  /** The process that used the disk dies: what was not synced may be lost. */
+  kill(nodeId: string): void {
+    const disk = this.#disk(nodeId);
+    disk.kill();
+    disk.failingWrites = 0;
+  }
+
+  slow(nodeId: string, factor: number): void {
+    this.#slots.get(nodeId)!.slowness = factor;
+  }
+
+  failNextWrite(nodeId: string): void {
+    this.#disk(nodeId).failingWrites = 1;
+  }
+
+  wipe(nodeId: string): void {
+    this.#disk(nodeId).wipe();
+  }
+
+  loseMiddleBatch(nodeId: string): boolean {
+    return this.#disk(nodeId).loseMiddleBatch();
+  }
+
+  flipBit(nodeId: string): boolean {
+    return this.#disk(nodeId).flipBit();
+  }
+
+  /** A copy of what is readable now; the returned function puts it back. */
+  snapshot(nodeId: string): () => void {
+    const disk = this.#disk(nodeId);
+    const copy = disk.snapshot();
+    return () => disk.restore(copy);
+  }
+
+  /** The entries that stand on a disk, damaged ones left out. */
+  entries(nodeId: string): Entry[] {
+    return this.#all(nodeId).filter(isIntact);
+  }
+
+  hasBadEntries(nodeId: string): boolean {
+    return !this.#all(nodeId).every(isIntact);
+  }
+
+  #all(nodeId: string): Entry[] {
+    const disk = this.#disk(nodeId);
+    return disk.keys(FIRST_ENTRY, END_OF_ENTRIES, disk.size).map((key) => ({
+      key: Buffer.from(key, 'latin1'),
+      value: disk.read(key)!,
+    }));
+  }
+
+  #disk(nodeId: string): MemoryDisk {
+    return this.#slots.get(nodeId)!.disk;
+  }
+}

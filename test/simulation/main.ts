@@ -1,0 +1,132 @@
+import { availableParallelism } from 'node:os';
+import { parseArgs } from 'node:util';
+import { isMainThread, parentPort, Worker } from 'node:worker_threads';
+import { type RunResult, runSeed } from './scenario.js';
+
+/**
+ * npm run test:sim -- --seeds N --from S [--jobs J] [--trace]
+ *
+ * Runs seeds S … S+N−1 over as many workers as there are cores, says which failed and how to rerun each, and
+ * exits with 1 if any did. `--trace` prints the story of every seed (meant for one).
+ */
+
+const USAGE = 'usage: npm run test:sim -- [--seeds N] [--from S] [--jobs J] [--trace]';
+const PROGRESS_EVERY_MS = 1_000;
+
+interface Arguments {
+  seeds: number;
+  from: number;
+  jobs: number;
+  trace: boolean;
+}
+
+function parse(): Arguments {
+  const { values } = parseArgs({
+    options: {
+      seeds: { type: 'string', default: '500' },
+      from: { type: 'string', default: '1' },
+      jobs: { type: 'string', default: String(availableParallelism()) },
+      trace: { type: 'boolean', default: false },
+    },
+  });
+  const whole = (text: string, least: number): number => {
+    const value = Number(text);
+    if (!Number.isSafeInteger(value) || value < least) throw new Error(`${text} is no number of that kind`);
+    return value;
+  };
+  return {
+    seeds: whole(values.seeds, 1),
+    from: whole(values.from, 0),
+    jobs: whole(values.jobs, 1),
+    trace: values.trace,
+  };
+}
+
+async function traceSeeds({ seeds, from }: Arguments): Promise<number> {
+  let failed = 0;
+  for (let seed = from; seed < from + seeds; seed++) {
+    const result = await runSeed(seed, { story: true });
+    for (const line of result.story) console.log(line);
+    console.log(
+      `seed ${seed}: ${result.configuration}\n${result.events} events, ` +
+        `${Math.round(result.simulatedMs / 1000)} simulated s, ${Math.round(result.cpuMs)} ms of CPU, trace ${result.hash}`,
+    );
+    for (const { check, detail } of result.violations) console.log(`VIOLATED ${check}: ${detail}`);
+    if (result.violations.length > 0) failed++;
+  }
+  return failed;
+}
+
+/** Spreads the seeds over workers; each is handed its next seed when it has finished one. */
+function runAll(options: Arguments, onResult: (result: RunResult) => void): Promise<void> {
+  const end = options.from + options.seeds;
+  let next = options.from;
+  const one = () =>
+    new Promise<void>((resolve, reject) => {
+      const worker = new Worker(new URL(import.meta.url));
+      const hand = () => {
+        if (next < end) worker.postMessage(next++);
+        else void worker.terminate().then(() => resolve(), reject);
+      };
+      worker.on('message', (result: RunResult) => {
+        onResult(result);
+        hand();
+      });
+      worker.on('error', reject);
+      hand();
+    });
+  return Promise.all(Array.from({ length: Math.min(options.jobs, options.seeds) }, one)).then(() => {});
+}
+
+async function spreadSeeds(options: Arguments): Promise<number> {
+  const startMs = performance.now();
+  const totals = { seeds: 0, simulatedMs: 0, cpuMs: 0, failed: 0 };
+  let toldMs = startMs;
+  const tell = () => {
+    const seconds = (performance.now() - startMs) / 1000;
+    console.log(
+      `${totals.seeds}/${options.seeds} seeds, ${totals.failed} failed, ${(totals.seeds / seconds).toFixed(1)} seeds/s, ` +
+        `${Math.round(totals.simulatedMs / 1000 / seconds)} simulated s per s, ` +
+        `${Math.round(totals.cpuMs / Math.max(1, totals.seeds))} ms of CPU a seed`,
+    );
+  };
+  await runAll(options, (result) => {
+    totals.seeds++;
+    totals.simulatedMs += result.simulatedMs;
+    totals.cpuMs += result.cpuMs;
+    const first = result.violations[0];
+    if (first) {
+      totals.failed++;
+      console.log(
+        `seed ${result.seed} FAILED, ${result.violations.length} violations; ${first.check}: ${first.detail}`,
+      );
+      console.log(`  rerun: npm run test:sim -- --seeds 1 --from ${result.seed} --trace`);
+    }
+    if (performance.now() - toldMs < PROGRESS_EVERY_MS) return;
+    toldMs = performance.now();
+    tell();
+  });
+  tell();
+  return totals.failed;
+}
+
+async function main(): Promise<void> {
+  let options: Arguments;
+  try {
+    options = parse();
+  } catch (error) {
+    console.error(`${(error as Error).message}\n${USAGE}`);
+    process.exitCode = 2;
+    return;
+  }
+  const failed = options.trace ? await traceSeeds(options) : await spreadSeeds(options);
+  if (failed > 0) process.exitCode = 1;
+}
+
+if (isMainThread) {
+  await main();
+} else {
+  parentPort!.on('message', (seed: number) => {
+    void runSeed(seed).then((result) => parentPort!.postMessage(result));
+  });
+}

@@ -1,0 +1,256 @@
+import { TallyringError } from '../../proto/errors.js';
+import type { SimProcess } from './process.js';
+import type { SeededRandom } from './seeded-random.js';
+import type { Trace } from './trace.js';
+import type { VirtualTime } from './virtual-time.js';
+
+/** How badly the network behaves. Rates are per message, in each direction. */
+export interface NetworkFaults {
+  minDelayMs: number;
+  maxDelayMs: number;
+  /** Messages that vanish. Lost requests are not applied, lost replies are. */
+  lossRate: number;
+  /** Messages that arrive much later, up to `slowMs`. */
+  slowRate: number;
+  slowMs: number;
+  /** Requests that arrive a second time, at a time of their own. */
+  duplicateRate: number;
+  /** Whether a message may overtake another one on the same link. */
+  reorder: boolean;
+}
+
+export const PERFECT_NETWORK: NetworkFaults = {
+  minDelayMs: 0.2,
+  maxDelayMs: 1,
+  lossRate: 0,
+  slowRate: 0,
+  slowMs: 0,
+  duplicateRate: 0,
+  reorder: false,
+};
+
+/** What a process answers: bytes in, bytes out; rejections travel as well (see rpc.ts). */
+export type Serve = (from: string, method: string, payload: Buffer, timeoutMs: number) => Promise<Buffer>;
+
+interface Host {
+  process: SimProcess;
+  serve: Serve | undefined;
+}
+
+export interface Call {
+  from: SimProcess;
+  to: string;
+  method: string;
+  payload: Buffer;
+  timeoutMs: number;
+  timedOut: () => TallyringError;
+}
+
+interface InFlight extends Call {
+  settle: (outcome: Buffer | TallyringError) => void;
+  delivered: boolean;
+}
+
+const RECONNECT_MS = 500;
+
+/**
+ * Requests and replies between named processes. A dead process refuses at once, and resets what is under
+ * way to it when it dies; a paused one or one behind a partition is silent.
+ */
+export class SimNetwork {
+  faults: NetworkFaults = { ...PERFECT_NETWORK };
+  /** Bytes on their way from one process to another beyond which a request is refused. */
+  maxQueueBytes = 32 * 1024 * 1024;
+  /** What a planted bug does to a request's bytes on the way; the same bytes otherwise. */
+  tamper: ((method: string, payload: Buffer) => Buffer) | undefined;
+  readonly #time: VirtualTime;
+  readonly #random: SeededRandom;
+  readonly #trace: Trace;
+  readonly #hosts = new Map<string, Host>();
+  readonly #blocked = new Set<string>();
+  readonly #lastArrivalMs = new Map<string, number>();
+  readonly #queuedBytes = new Map<string, number>();
+  readonly #inFlight = new Set<InFlight>();
+
+  constructor(parts: { time: VirtualTime; random: SeededRandom; trace: Trace }) {
+    this.#time = parts.time;
+    this.#random = parts.random;
+    this.#trace = parts.trace;
+  }
+
+  /** Puts a process on the network, in place of its predecessor of the same name. */
+  attach(process: SimProcess, serve?: Serve): void {
+    this.#hosts.set(process.name, { process, serve });
+  }
+
+  /** Call when a process was killed: everything under way to it is reset, and nobody waits in it any more. */
+  died(process: SimProcess): void {
+    for (const call of [...this.#inFlight]) {
+      if (call.from === process) this.#inFlight.delete(call);
+      if (call.to !== process.name) continue;
+      this.#send(call.to, call.from.name, () => this.#answer(call, reset(call)), true);
+    }
+  }
+
+  block(from: string, to: string): void {
+    this.#blocked.add(`${from}>${to}`);
+  }
+
+  unblock(from: string, to: string): void {
+    this.#blocked.delete(`${from}>${to}`);
+  }
+
+  /** Names of the living processes. */
+  names(): string[] {
+    return [...this.#hosts].filter(([, host]) => host.process.alive).map(([name]) => name);
+  }
+
+  unblockAll(): void {
+    this.#blocked.clear();
+  }
+
+  healAll(): void {
+    this.#blocked.clear();
+    this.faults = { ...PERFECT_NETWORK };
+  }
+
+  /** Whether a connection attempt would succeed now. */
+  accepts(from: string, to: string): boolean {
+    return this.#passes(from, to) && this.#passes(to, from) && (this.#hosts.get(to)?.process.alive ?? false);
+  }
+
+  /** Resolves with the reply frame, rejects as `Peers.request` does. */
+  call(call: Call): Promise<Buffer> {
+    const link = `${call.from.name}>${call.to}`;
+    const queued = this.#queuedBytes.get(link) ?? 0;
+    if (queued + call.payload.length > this.maxQueueBytes) {
+      return Promise.reject(new TallyringError('OVERLOADED', `too much waits for ${call.to}`));
+    }
+    return new Promise((resolve, reject) => {
+      const timer = call.from.after(call.timeoutMs, () => inFlight.settle(call.timedOut()));
+      const inFlight: InFlight = {
+        ...call,
+        delivered: false,
+        settle: (outcome) => {
+          if (!this.#inFlight.delete(inFlight)) return;
+          timer.cancel();
+          this.#queuedBytes.set(link, (this.#queuedBytes.get(link) ?? 0) - call.payload.length);
+          if (Buffer.isBuffer(outcome)) resolve(outcome);
+          else reject(outcome);
+        },
+      };
+      this.#inFlight.add(inFlight);
+      this.#queuedBytes.set(link, queued + call.payload.length);
+      this.#dispatch(inFlight);
+    });
+  }
+
+  #dispatch(call: InFlight): void {
+    const { from, to } = call;
+    if (!this.#hosts.get(to)?.process.alive) {
+      // Behind a partition nobody says so: silence until the timeout.
+      if (!this.#passes(from.name, to) || !this.#passes(to, from.name)) return;
+      from.after(0.1, () => call.settle(refused(call)));
+      return;
+    }
+    this.#send(from.name, to, () => this.#arrive(call));
+    if (this.#random.chance(this.faults.duplicateRate)) this.#send(from.name, to, () => this.#arrive(call));
+  }
+
+  #arrive(call: InFlight): void {
+    const host = this.#hosts.get(call.to)!;
+    if (!host.process.alive || host.serve === undefined) {
+      this.#send(call.to, call.from.name, () => this.#answer(call, reset(call)), true);
+      return;
+    }
+    const { serve } = host;
+    host.process.deliver(() => {
+      call.delivered = true;
+      const payload = Buffer.from(this.tamper ? this.tamper(call.method, call.payload) : call.payload);
+      this.#trace.delivered(`${call.from.name} > ${call.to}: ${call.method}`, payload);
+      void serve(call.from.name, call.method, payload, call.timeoutMs).then((reply) => {
+        if (!host.process.alive) return;
+        this.#send(call.to, call.from.name, () => this.#answer(call, reply));
+      });
+    });
+  }
+
+  #answer(call: InFlight, outcome: Buffer | TallyringError): void {
+    call.from.deliver(() => {
+      if (!this.#inFlight.has(call)) return;
+      const what = outcome instanceof TallyringError ? outcome.code : 'reply';
+      this.#trace.delivered(
+        `${call.to} > ${call.from.name}: ${what} to ${call.method}`,
+        Buffer.isBuffer(outcome) ? outcome : Buffer.alloc(0),
+      );
+      call.settle(outcome);
+    });
+  }
+
+  /** One message on a link: lost, late or in order, as the faults have it. */
+  #send(from: string, to: string, arrive: () => void, sure = false): void {
+    if (!this.#passes(from, to)) return;
+    const { faults } = this;
+    const random = this.#random;
+    if (!sure && random.chance(faults.lossRate)) return;
+    let delayMs = random.between(faults.minDelayMs, faults.maxDelayMs);
+    if (random.chance(faults.slowRate)) delayMs += random.next() * faults.slowMs;
+    const link = `${from}>${to}`;
+    let atMs = this.#time.nowMs + delayMs;
+    if (!faults.reorder) {
+      atMs = Math.max(atMs, (this.#lastArrivalMs.get(link) ?? 0) + 1e-6);
+      this.#lastArrivalMs.set(link, atMs);
+    }
+    this.#time.after(atMs - this.#time.nowMs, () => {
+      if (this.#passes(from, to)) arrive();
+    });
+  }
+
+  #passes(from: string, to: string): boolean {
+    return this.#blocked.size === 0 || !this.#blocked.has(`${from}>${to}`);
+  }
+}
+
+/** Connections of one process: noticed refusals and resets, and the reconnecting in the background. */
+export class Connections {
+  readonly #network: SimNetwork;
+  readonly #from: SimProcess;
+  readonly #broken = new Set<string>();
+
+  constructor(network: SimNetwork, from: SimProcess) {
+    this.#network = network;
+    this.#from = from;
+  }
+
+  isConnected(to: string): boolean {
+    return !this.#broken.has(to);
+  }
+
+  succeeded(to: string): void {
+    this.#broken.delete(to);
+  }
+
+  broke(to: string): void {
+    if (this.#broken.has(to)) return;
+    this.#broken.add(to);
+    this.#retry(to);
+  }
+
+  #retry(to: string): void {
+    this.#from.after(RECONNECT_MS, () => {
+      if (!this.#broken.has(to)) return;
+      if (this.#network.accepts(this.#from.name, to)) this.#broken.delete(to);
+      else this.#retry(to);
+    });
+  }
+}
+
+function refused(call: Call): TallyringError {
+  return new TallyringError('UNAVAILABLE', `${call.to} refused the connection`, { mayHaveApplied: false });
+}
+
+function reset(call: Call): TallyringError {
+  return new TallyringError('UNAVAILABLE', `the connection to ${call.to} was reset`, {
+    mayHaveApplied: true,
+  });
+}

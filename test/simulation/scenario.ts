@@ -1,0 +1,191 @@
+import { checkEndings } from './checkers/endings.js';
+import { checkFinalValues } from './checkers/final-value.js';
+import { checkMonotonicReads, checkReadBounds } from './checkers/reads.js';
+import { checkReplicasEqual } from './checkers/replicas-equal.js';
+import type { Violation } from './checkers/violation.js';
+import { SimCluster } from './cluster.js';
+import { configurationOf, describeConfiguration, type SimConfiguration } from './configuration.js';
+import { History } from './history.js';
+import { Nemesis } from './nemesis.js';
+import { SimNetwork } from './network.js';
+import type { Plants } from './plants.js';
+import { SdkClients } from './sdk-clients.js';
+import { SeededRandom } from './seeded-random.js';
+import { Trace } from './trace.js';
+import { VirtualTime } from './virtual-time.js';
+import { plainClient, reader, type Workload } from './workloads.js';
+
+export interface RunResult {
+  seed: number;
+  configuration: string;
+  violations: Violation[];
+  /** Hash of everything that was delivered and done: the same for the same seed. */
+  hash: string;
+  events: number;
+  simulatedMs: number;
+  cpuMs: number;
+  counts: { acknowledged: number; inDoubt: number; notApplied: number; reads: number; failedReads: number };
+  story: string[];
+}
+
+export interface RunOptions {
+  story?: boolean;
+  plants?: Plants;
+  /** Changes what the seed decided. */
+  adjust?: (config: SimConfiguration) => void;
+}
+
+const START_BOUND_MS = 30_000;
+/** After the healing everything must have ended, and all replicas be equal, within this. */
+const LIVENESS_BOUND_MS = 120_000;
+const POLL_MS = 500;
+
+/** Runs one seed: start, safety phase, heal, liveness phase, checkers. */
+export async function runSeed(seed: number, options: RunOptions = {}): Promise<RunResult> {
+  const cpu = process.cpuUsage();
+  const config = configurationOf(seed);
+  options.adjust?.(config);
+  const run = new Run(config, options);
+  const violations = await run.run();
+  const { user, system } = process.cpuUsage(cpu);
+  return {
+    seed,
+    configuration: describeConfiguration(config),
+    violations,
+    hash: run.trace.hash(),
+    events: run.time.events,
+    simulatedMs: run.time.nowMs,
+    cpuMs: (user + system) / 1000,
+    counts: countOutcomes(run.history),
+    story: run.trace.story,
+  };
+}
+
+class Run {
+  readonly time: VirtualTime;
+  readonly trace: Trace;
+  readonly history: History;
+  readonly #config: SimConfiguration;
+  readonly #random: SeededRandom;
+  readonly #network: SimNetwork;
+  readonly #cluster: SimCluster;
+  readonly #plants: Plants;
+
+  constructor(config: SimConfiguration, options: RunOptions) {
+    const random = new SeededRandom(config.seed);
+    const time = new VirtualTime(random.fork('time'));
+    const trace = new Trace(time, options.story ?? false);
+    const network = new SimNetwork({ time, random: random.fork('network'), trace });
+    network.maxQueueBytes = config.cluster.limits.maxPeerQueueBytes;
+    const plants = options.plants ?? {};
+    network.tamper = plants.tamper;
+    this.#config = config;
+    this.#random = random;
+    this.time = time;
+    this.trace = trace;
+    this.history = new History(() => time.nowMs);
+    this.#network = network;
+    this.#plants = plants;
+    this.#cluster = new SimCluster({ config, time, random: random.fork('cluster'), trace, network, plants });
+  }
+
+  async run(): Promise<Violation[]> {
+    const started = await this.#start();
+    if (started.length > 0) return started;
+    const workloads = this.#startWorkloads();
+    const nemesis = new Nemesis({
+      cluster: this.#cluster,
+      config: this.#config,
+      random: this.#random.fork('nemesis'),
+      time: this.time,
+      trace: this.trace,
+      crashClient: () => workloads.sdk.crashOne(),
+    });
+    this.#network.faults = this.#config.network;
+    nemesis.start();
+    await this.time.run(this.time.nowMs + this.#config.safetyMs);
+    nemesis.heal();
+    for (const workload of workloads.others) workload.stop();
+    workloads.sdk.stop();
+    const live = await this.#converge();
+    return [...live, ...this.#check()];
+  }
+
+  async #start(): Promise<Violation[]> {
+    const { nodes, failedStarts } = this.#cluster;
+    for (const { nodeId } of nodes) this.#cluster.start(nodeId, true);
+    const allUp = () => nodes.every(({ nodeId }) => this.#cluster.isWhole(nodeId));
+    if (await this.time.runUntil(allUp, START_BOUND_MS)) return [];
+    return [{ check: 'a new cluster starts', detail: failedStarts.join('; ') || this.#statuses() }];
+  }
+
+  #startWorkloads(): { sdk: SdkClients; others: Workload[] } {
+    const parts = {
+      config: this.#config,
+      time: this.time,
+      random: this.#random.fork('workload'),
+      trace: this.trace,
+      network: this.#network,
+      history: this.history,
+      nodeAt: (address: string) => this.#cluster.nodeAt(address),
+    };
+    const others: Workload[] = [];
+    for (let i = 1; i <= this.#config.plainClients; i++) others.push(plainClient(parts, `plain-${i}`));
+    for (let i = 1; i <= this.#config.readers; i++) others.push(reader(parts, `reader-${i}`));
+    return { sdk: new SdkClients(parts, this.#plants), others };
+  }
+
+  /** The liveness phase: all operations end, all nodes are normal, all replicas equal, within the bound. */
+  async #converge(): Promise<Violation[]> {
+    const boundMs = this.time.nowMs + LIVENESS_BOUND_MS;
+    while (this.time.nowMs < boundMs) {
+      await this.time.run(this.time.nowMs + POLL_MS);
+      if (!this.history.unsettled().next().done) continue;
+      if (!this.#cluster.nodes.every(({ nodeId }) => this.#cluster.isWhole(nodeId))) continue;
+      if (this.#replicasDiffer().length === 0) return [];
+    }
+    const whole = this.#cluster.nodes.every(({ nodeId }) => this.#cluster.isWhole(nodeId));
+    return whole ? [] : [{ check: 'every node is normal again', detail: this.#statuses() }];
+  }
+
+  #replicasDiffer(): Violation[] {
+    return checkReplicasEqual(this.#cluster.stores(), this.#config.replicas);
+  }
+
+  #check(): Violation[] {
+    const { rollups } = this.#config.cluster;
+    return [
+      ...this.#cluster.versions.violations,
+      ...checkEndings(this.history),
+      ...checkReadBounds(this.history, rollups),
+      ...checkMonotonicReads(this.history),
+      ...this.#replicasDiffer(),
+      ...checkFinalValues(this.history.increments, this.#cluster.stores(), rollups),
+      ...this.#cluster.failedStarts.map((detail) => ({ check: 'nodes start', detail })),
+    ];
+  }
+
+  #statuses(): string {
+    return this.#cluster.nodes
+      .map(({ nodeId, node, running, store }) => {
+        if (!running || node === undefined) return `${nodeId} is down`;
+        const { status, storeState, serving } = node.health();
+        const damaged = store?.damagedRows().length ?? 0;
+        const bad = this.#cluster.disks.hasBadEntries(nodeId) ? ', bad entries on disk' : '';
+        return `${nodeId} ${status}, store ${storeState}, ${serving ? '' : 'not '}serving, ${damaged} damaged rows${bad}`;
+      })
+      .join('; ');
+  }
+}
+
+function countOutcomes({ increments, reads }: History): RunResult['counts'] {
+  const outcomes = (outcome: string) => increments.filter((one) => one.outcome === outcome).length;
+  const failedReads = reads.filter((read) => read.error !== undefined).length;
+  return {
+    acknowledged: outcomes('acknowledged'),
+    inDoubt: outcomes('in doubt') + outcomes('lost'),
+    notApplied: outcomes('not applied'),
+    reads: reads.length,
+    failedReads,
+  };
+}

@@ -1,0 +1,134 @@
+import { PendingError } from '../../client/errors.js';
+import { type Client, connect } from '../../client/index.js';
+import { asTallyringError, errorToData } from '../../proto/errors.js';
+import type { IncrementRecord } from './history.js';
+import type { Plants } from './plants.js';
+import { SimProcess } from './process.js';
+import { simClientTransport } from './rpc.js';
+import type { SeededRandom } from './seeded-random.js';
+import { CALL_TIMEOUT_MS, randomEvent, repeatedly, type Workload, type WorkloadParts } from './workloads.js';
+
+interface Running {
+  name: string;
+  process: SimProcess;
+  random: SeededRandom;
+  workload: Workload | undefined;
+  /** Its increments that are not acknowledged yet. */
+  waiting: Set<IncrementRecord>;
+}
+
+/**
+ * Applications with the real SDK over the simulated network. While such a process lives, every increment
+ * that the SDK took is counted exactly once; one that is killed takes into doubt what was not acknowledged.
+ */
+export class SdkClients {
+  readonly #parts: WorkloadParts;
+  readonly #plants: Plants;
+  readonly #running: Running[] = [];
+  #started = 0;
+  #stopped = false;
+
+  constructor(parts: WorkloadParts, plants: Plants) {
+    this.#parts = parts;
+    this.#plants = plants;
+    for (let i = 0; i < parts.config.sdkClients; i++) this.#start();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    for (const { workload } of this.#running) workload?.stop();
+  }
+
+  /** Kills a client process and starts another. */
+  crashOne(): void {
+    const { random, network, history, trace } = this.#parts;
+    const victim = this.#running.splice(random.below(this.#running.length), 1)[0]!;
+    trace.note(`${victim.name} is killed`);
+    victim.process.kill();
+    network.died(victim.process);
+    for (const record of victim.waiting) {
+      record.outcome = 'lost';
+      history.ended(record);
+    }
+    this.#start();
+  }
+
+  #start(): void {
+    const { random: root, time, network, config, nodeAt, trace } = this.#parts;
+    const name = `sdk-${++this.#started}`;
+    const random = root.fork(name);
+    const process = new SimProcess(name, time);
+    network.attach(process);
+    const running: Running = { name, process, random, workload: undefined, waiting: new Set() };
+    this.#running.push(running);
+    const plain = simClientTransport(network, process, nodeAt);
+    const transport = this.#plants.clientTransport?.(plain) ?? plain;
+    const open = () => {
+      connect({
+        contactPoints: config.cluster.nodes.map((node) => `${node.host}:${node.port}`),
+        transport,
+        clock: time.clock(),
+        timers: process,
+        random,
+        consistency: random.pick(config.levels),
+        flushIntervalMs: random.pick([5, 20, 200]),
+        maxFlushCells: random.pick([3, 100]),
+        attemptTimeoutMs: 500,
+        requestTimeoutMs: CALL_TIMEOUT_MS,
+      }).then(
+        (client) => {
+          trace.note(`${name} is connected`);
+          this.#run(running, client);
+        },
+        (error) => {
+          trace.note(`${name} cannot connect: ${asTallyringError(error).code}`);
+          process.after(500, open);
+        },
+      );
+    };
+    open();
+  }
+
+  #run(running: Running, client: Client): void {
+    if (this.#stopped) return;
+    const { process, random } = running;
+    const perSecond = this.#parts.config.rate;
+    running.workload = repeatedly(process, { random, perSecond }, () => this.#increment(running, client));
+  }
+
+  #increment({ name, random, waiting }: Running, client: Client): void {
+    const { config, history, time, trace } = this.#parts;
+    const event = randomEvent(config, random, time.nowMs);
+    const record: IncrementRecord = {
+      client: name,
+      producer: 'sdk',
+      ...event,
+      ...history.began(),
+      outcome: 'waiting',
+    };
+    history.increments.push(record);
+    waiting.add(record);
+    const end = (outcome: IncrementRecord['outcome'], thrown?: unknown) => {
+      waiting.delete(record);
+      record.outcome = outcome;
+      if (thrown !== undefined) record.error = errorToData(asTallyringError(thrown));
+      history.ended(record);
+      trace.note(`${name}: ${event.key} ${event.eventType} ${event.value} at ${event.level}: ${outcome}`);
+    };
+    const { key, eventType, value, timestampMs, level } = event;
+    // What increment() throws at once was not counted; so are its other errors but PendingError.
+    const taken = async () =>
+      client.increment(key, eventType, { value, timestamp: timestampMs, consistency: level });
+    taken().then(
+      () => end('acknowledged'),
+      (error: unknown) => {
+        if (!(error instanceof PendingError)) return end('not applied', error);
+        // Only the wait ended: the SDK goes on writing it.
+        error.settled.then(
+          () => end('acknowledged'),
+          (thrown) => end('in doubt', thrown),
+        );
+      },
+    );
+  }
+}

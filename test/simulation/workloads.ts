@@ -1,0 +1,156 @@
+import type { NodeConnection } from '../../client/transport.js';
+import { windowIndex } from '../../counter/window.js';
+import { asTallyringError, type ErrorData, errorToData } from '../../proto/errors.js';
+import type { SimConfiguration } from './configuration.js';
+import type { History, IncrementRecord, ReadRecord } from './history.js';
+import type { SimNetwork } from './network.js';
+import { SimProcess } from './process.js';
+import { simClientTransport } from './rpc.js';
+import type { SeededRandom } from './seeded-random.js';
+import type { Trace } from './trace.js';
+import { EPOCH_WALL_MS, type VirtualTime } from './virtual-time.js';
+
+export interface WorkloadParts {
+  config: SimConfiguration;
+  time: VirtualTime;
+  random: SeededRandom;
+  trace: Trace;
+  network: SimNetwork;
+  history: History;
+  nodeAt(address: string): string;
+}
+
+export const CALL_TIMEOUT_MS = 1_500;
+
+/** Something that goes on at random moments until it is stopped. */
+export interface Workload {
+  stop(): void;
+}
+
+/** Calls `act` at a mean rate, with a seeded spread, while the process lives. */
+export function repeatedly(
+  process: SimProcess,
+  options: { random: SeededRandom; perSecond: number },
+  act: () => void,
+): Workload {
+  let stopped = false;
+  const { random, perSecond } = options;
+  const plan = () => {
+    process.after((-Math.log(1 - random.next()) * 1000) / perSecond, () => {
+      if (stopped) return;
+      act();
+      plan();
+    });
+  };
+  plan();
+  return {
+    stop() {
+      stopped = true;
+    },
+  };
+}
+
+/** A random event of the configured kind. Some are late, some years old, none lies in the future. */
+export function randomEvent(config: SimConfiguration, random: SeededRandom, nowMs: number) {
+  const age = random.next();
+  const lateMs = age < 0.7 ? 0 : age < 0.9 ? random.between(0, 7_200_000) : random.between(0, 3e11);
+  return {
+    key: `key-${random.below(config.keys)}`,
+    eventType: random.pick(config.eventTypes),
+    value: config.negativeValues ? random.below(21) - 10 : 1 + random.below(5),
+    timestampMs: Math.floor(EPOCH_WALL_MS + nowMs - lateMs),
+    level: random.pick(config.levels),
+  };
+}
+
+function connectAll(parts: WorkloadParts, process: SimProcess): NodeConnection[] {
+  const transport = simClientTransport(parts.network, process, parts.nodeAt);
+  return parts.config.cluster.nodes.map((node) => transport.connect(`${node.host}:${node.port}`));
+}
+
+/** Callers of the plain RPC at random nodes: what times out is in doubt, and never retried. */
+export function plainClient(parts: WorkloadParts, name: string): Workload {
+  const { config, history, random: root, time, network, trace } = parts;
+  const random = root.fork(name);
+  const process = new SimProcess(name, time);
+  network.attach(process);
+  const connections = connectAll(parts, process);
+  return repeatedly(process, { random, perSecond: config.rate }, () => {
+    const event = randomEvent(config, random, time.nowMs);
+    const record: IncrementRecord = {
+      client: name,
+      producer: 'plain',
+      ...event,
+      ...history.began(),
+      outcome: 'waiting',
+    };
+    history.increments.push(record);
+    const end = (outcome: IncrementRecord['outcome'], error?: ErrorData) => {
+      record.outcome = outcome;
+      if (error) record.error = error;
+      history.ended(record);
+      trace.note(`${name}: ${event.key} ${event.eventType} ${event.value} at ${event.level}: ${outcome}`);
+    };
+    const { key, eventType, value, timestampMs, level } = event;
+    random
+      .pick(connections)
+      .increment([{ key, eventType, value, timestampMs }], level, { timeoutMs: CALL_TIMEOUT_MS })
+      .then(
+        ([answer]) => {
+          if (!('error' in answer!)) return end('acknowledged');
+          end(answer.error.mayHaveApplied ? 'in doubt' : 'not applied', answer.error);
+        },
+        (thrown) => {
+          const error = errorToData(asTallyringError(thrown));
+          end(error.mayHaveApplied ? 'in doubt' : 'not applied', error);
+        },
+      );
+  });
+}
+
+/** Readers of cells at random nodes, mostly at QUORUM. */
+export function reader(parts: WorkloadParts, name: string): Workload {
+  const { config, history, random: root, time, network, trace } = parts;
+  const random = root.fork(name);
+  const process = new SimProcess(name, time);
+  network.attach(process);
+  const connections = connectAll(parts, process);
+  return repeatedly(process, { random, perSecond: config.rate * 2 }, () => {
+    const { key, eventType } = randomEvent(config, random, time.nowMs);
+    const granularity = random.pick(config.cluster.rollups);
+    const timestampMs = Math.floor(EPOCH_WALL_MS + time.nowMs);
+    const window = windowIndex(granularity, timestampMs);
+    const level = random.chance(0.8)
+      ? 'QUORUM'
+      : random.pick(['ONE', 'ALL', 'LOCAL_QUORUM', 'EACH_QUORUM'] as const);
+    const record: ReadRecord = {
+      client: name,
+      key,
+      eventType,
+      granularity,
+      window,
+      level,
+      ...history.began(),
+    };
+    history.reads.push(record);
+    random
+      .pick(connections)
+      .get([{ key, eventType, granularity, timestampMs }], level, { timeoutMs: CALL_TIMEOUT_MS })
+      .then(
+        ([answer]) => {
+          if ('ok' in answer!) record.value = answer.ok;
+          else record.error = answer!.error;
+        },
+        (thrown) => {
+          record.error = errorToData(asTallyringError(thrown));
+        },
+      )
+      .finally(() => {
+        history.ended(record);
+        const outcome = record.value
+          ? `count ${record.value.count}, sum ${record.value.sum}`
+          : record.error!.code;
+        trace.note(`${name}: reads ${key} ${eventType} ${granularity} at ${level}: ${outcome}`);
+      });
+  });
+}
