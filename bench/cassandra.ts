@@ -1,4 +1,4 @@
-import { type BenchContext, type Benchmark, DISTINCT_CELLS } from './benchmark.js';
+import { type BenchContext, type Benchmark, DISTINCT_CELLS, WARMUP_MS } from './benchmark.js';
 import { installDriver, missingForCassandra, startCassandra } from './cassandra/servers.js';
 import { BARS, type Figure, judged } from './figures.js';
 import { startWorker } from './worker.js';
@@ -39,11 +39,13 @@ export const cassandra: Benchmark = {
       await load.call('open', { driverFolder, contactPoints: servers.contactPoints });
       const ms = context.seconds * 1000;
       context.progress('warming up');
-      await load.call('single', { ms });
+      await load.call('single', { ms: WARMUP_MS });
+      await load.call('batches', { ms: WARMUP_MS });
       context.progress('one by one');
       const single = await load.call<UpdateRate>('single', { ms });
       context.progress('in batches');
       const batches = await load.call<UpdateRate>('batches', { ms });
+      await load.call('check');
       return figuresOf(context, single, batches);
     } finally {
       load.stop();

@@ -97,7 +97,9 @@ export const redis: Benchmark = {
     const load = startWorker(context.processes, 'redis-load', context.progress);
     try {
       await load.call('open', { port: servers.port, connectionCount: CONNECTIONS, skew: SKEW });
-      return figuresOf(context, await measureRounds(context, load));
+      const rates = await measureRounds(context, load);
+      await load.call('check');
+      return figuresOf(context, rates);
     } finally {
       load.stop();
       await servers.stop();

@@ -16,7 +16,12 @@ interface Round {
 /** Echo and increments take turns, so that noise of the machine meets both. */
 async function measureRounds(context: BenchContext, load: Worker, addresses: Record<keyof Round, string[]>) {
   const measure = (kind: keyof Round, ms: number) =>
-    load.call<number>('load', { addresses: addresses[kind], inFlight: IN_FLIGHT, ms });
+    load.call<number>('load', {
+      addresses: addresses[kind],
+      inFlight: IN_FLIGHT,
+      ms,
+      stores: kind !== 'echo',
+    });
   const rounds: Round[] = [];
   context.progress('warming up');
   for (const kind of ['echo', 'threeNodes', 'oneNode'] as const) await measure(kind, WARMUP_MS);
@@ -69,7 +74,9 @@ export const plainIncrements: Benchmark = {
       const echoAddress = await echo.call<string>('listen');
       const threeNodes = [...cluster.addresses];
       const addresses = { echo: [echoAddress], threeNodes, oneNode: threeNodes.slice(0, 1) };
-      return figuresOf(await measureRounds(context, load, addresses));
+      const rounds = await measureRounds(context, load, addresses);
+      await load.call('check', { address: cluster.addresses[0] });
+      return figuresOf(rounds);
     } finally {
       load.stop();
       echo.stop();

@@ -68,14 +68,23 @@ export function filled({ startMs, endMs, granularity, series }: StatsAnswer): St
 function valueCells({ count, sum, min, max }: CellValue): string[] {
   const orDash = (value: CellValue['min']): string => (value === null ? '-' : formatCount(value));
   const average = averageOf(sum, count);
-  return [formatCount(count), formatCount(sum), orDash(min), orDash(max), average === null ? '-' : String(average)];
+  return [
+    formatCount(count),
+    formatCount(sum),
+    orDash(min),
+    orDash(max),
+    average === null ? '-' : String(average),
+  ];
 }
 
 const VALUE_HEAD = ['count', 'sum', 'min', 'max', 'average'];
 
 export function valueText(value: CellValue): string {
   const cells = valueCells(value);
-  return table(VALUE_HEAD.map((name, i) => [name, cells[i]!]), [1]);
+  return table(
+    VALUE_HEAD.map((name, i) => [name, cells[i]!]),
+    [1],
+  );
 }
 
 export function statsText(answer: StatsAnswer, fill: boolean): string {

@@ -24,7 +24,8 @@ function fieldsOf(line: Line, allowed: readonly string[]): Record<string, unknow
     throw usage(`a line must be one JSON object with the fields ${allowed.join(', ')}`);
   }
   for (const name of Object.keys(value)) {
-    if (!allowed.includes(name)) throw usage(`unknown field ${JSON.stringify(name)}; allowed: ${allowed.join(', ')}`);
+    if (!allowed.includes(name))
+      throw usage(`unknown field ${JSON.stringify(name)}; allowed: ${allowed.join(', ')}`);
   }
   return value as Record<string, unknown>;
 }
@@ -58,13 +59,15 @@ export function parseStatsLine(line: Line, defaults: StatsDefaults): Parsed<Stat
   return attempt(() => {
     const fields = fieldsOf(line, ['key', 'eventType', 'start', 'end', 'granularity']);
     const { start = defaults.start, end = defaults.end, granularity = defaults.granularity } = fields;
-    if (start === undefined || end === undefined) throw usage('start and end are needed: ISO 8601 or epoch milliseconds');
+    if (start === undefined || end === undefined)
+      throw usage('start and end are needed: ISO 8601 or epoch milliseconds');
     const query: StatsQuery = {
       key: checkKey(fields.key),
       eventType: checkEventType(fields.eventType),
       startMs: parseTime('start', start),
       endMs: parseTime('end', end),
-      granularity: granularity === undefined || granularity === null ? undefined : parseGranularity(granularity),
+      granularity:
+        granularity === undefined || granularity === null ? undefined : parseGranularity(granularity),
     };
     if (query.endMs <= query.startMs) throw usage('end must lie after start');
     if (defaults.fill) checkFill(query.granularity, query.startMs, query.endMs);

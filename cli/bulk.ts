@@ -1,5 +1,11 @@
 import type { Outcome } from '../proto/calls.js';
-import { asTallyringError, type ErrorCode, type ErrorData, errorToData, TallyringError } from '../proto/errors.js';
+import {
+  asTallyringError,
+  type ErrorCode,
+  type ErrorData,
+  errorToData,
+  TallyringError,
+} from '../proto/errors.js';
 import { getJson, statsJson } from './answers.js';
 import { type Parsed, parseGetLine, parseStatsLine } from './bulk-request.js';
 import { type Contact, withContact } from './contact.js';
@@ -60,7 +66,11 @@ interface Tally {
 }
 
 /** Exit code: 0 all answered, 1 some, else why none was. */
-async function runBulk<Q, A>(environment: Environment, contact: Contact, bulk: Bulk<Q, A>): Promise<ExitCode> {
+async function runBulk<Q, A>(
+  environment: Environment,
+  contact: Contact,
+  bulk: Bulk<Q, A>,
+): Promise<ExitCode> {
   const tally: Tally = { answered: 0, failure: EXIT.done };
   const flying: Promise<string>[] = [];
   const writeOldest = async () => environment.stdout.write(await flying.shift()!);
@@ -76,7 +86,11 @@ async function runBulk<Q, A>(environment: Environment, contact: Contact, bulk: B
   return tally.answered > 0 ? EXIT.partly : tally.failure;
 }
 
-async function answerGroup<Q, A>(contact: Contact, bulk: Bulk<Q, A>, work: { group: Parsed<Q>[]; tally: Tally }): Promise<string> {
+async function answerGroup<Q, A>(
+  contact: Contact,
+  bulk: Bulk<Q, A>,
+  work: { group: Parsed<Q>[]; tally: Tally },
+): Promise<string> {
   const { group, tally } = work;
   const queries: Q[] = [];
   for (const parsed of group) if ('query' in parsed) queries.push(parsed.query);
@@ -84,7 +98,8 @@ async function answerGroup<Q, A>(contact: Contact, bulk: Bulk<Q, A>, work: { gro
   let text = '';
   let next = 0;
   for (const parsed of group) {
-    const rendered = 'query' in parsed ? renderOutcome(bulk, parsed.query, outcomes[next++]) : { error: parsed.error };
+    const rendered =
+      'query' in parsed ? renderOutcome(bulk, parsed.query, outcomes[next++]) : { error: parsed.error };
     if ('error' in rendered) {
       tally.failure = Math.max(tally.failure, exitOf(rendered.error)) as ExitCode;
       text += `${JSON.stringify({ error: { code: rendered.error.code, message: rendered.error.message } })}\n`;
@@ -96,7 +111,11 @@ async function answerGroup<Q, A>(contact: Contact, bulk: Bulk<Q, A>, work: { gro
   return text;
 }
 
-function renderOutcome<Q, A>(bulk: Bulk<Q, A>, query: Q, outcome: Outcome<A> | undefined): { json: object } | { error: ErrorData | TallyringError } {
+function renderOutcome<Q, A>(
+  bulk: Bulk<Q, A>,
+  query: Q,
+  outcome: Outcome<A> | undefined,
+): { json: object } | { error: ErrorData | TallyringError } {
   if (outcome === undefined) return { error: new TallyringError('INTERNAL', 'the node sent no answer') };
   if ('error' in outcome) return { error: outcome.error };
   try {
@@ -110,7 +129,11 @@ function renderOutcome<Q, A>(bulk: Bulk<Q, A>, query: Q, outcome: Outcome<A> | u
 const TOO_MUCH: readonly ErrorCode[] = ['INVALID_ARGUMENT', 'OVERLOADED'];
 
 /** One outcome per query, whatever happens: a call that fails as a whole is one error for each of its lines. */
-async function askAll<Q, A>(contact: Contact, bulk: Bulk<Q, A>, queries: readonly Q[]): Promise<Outcome<A>[]> {
+async function askAll<Q, A>(
+  contact: Contact,
+  bulk: Bulk<Q, A>,
+  queries: readonly Q[],
+): Promise<Outcome<A>[]> {
   if (queries.length === 0) return [];
   try {
     return await contact.call((node) => bulk.ask(node, queries));
@@ -118,7 +141,10 @@ async function askAll<Q, A>(contact: Contact, bulk: Bulk<Q, A>, queries: readonl
     const error = asTallyringError(thrown);
     if (queries.length >= SMALLEST_SPLIT && TOO_MUCH.includes(error.code)) {
       const half = queries.length >> 1;
-      const [first, second] = [await askAll(contact, bulk, queries.slice(0, half)), await askAll(contact, bulk, queries.slice(half))];
+      const [first, second] = [
+        await askAll(contact, bulk, queries.slice(0, half)),
+        await askAll(contact, bulk, queries.slice(half)),
+      ];
       return [...first, ...second];
     }
     return queries.map(() => ({ error: errorToData(error) }));

@@ -2,7 +2,20 @@ import { constants } from 'node:os';
 import { addressOf, type CommonOptions } from './contact.js';
 import type { Environment } from './environment.js';
 import { EXIT, type ExitCode, usage } from './exit.js';
-import { isNewCluster, type LocalCluster, launch, localCluster, nodeOf, type Sight, signalNode, stateOf, stopNodes, waitGone, waitReady, watch } from './node-processes.js';
+import {
+  isNewCluster,
+  type LocalCluster,
+  launch,
+  localCluster,
+  nodeOf,
+  type Sight,
+  signalNode,
+  stateOf,
+  stopNodes,
+  waitGone,
+  waitReady,
+  watch,
+} from './node-processes.js';
 import { livePid } from './state-folder.js';
 
 /** `tallyring cluster …`: processes of this machine, by the pid files of the state folder. */
@@ -10,19 +23,32 @@ import { livePid } from './state-folder.js';
 const START_TIMEOUT_MS = 60_000;
 export const STOP_TIMEOUT_MS = 20_000;
 
-async function say(environment: Environment, options: CommonOptions, answer: { text: string } & Record<string, unknown>): Promise<void> {
+async function say(
+  environment: Environment,
+  options: CommonOptions,
+  answer: { text: string } & Record<string, unknown>,
+): Promise<void> {
   const { text, ...fields } = answer;
   await environment.stdout.write(options.json ? `${JSON.stringify(fields)}\n` : `${text}\n`);
 }
 
 /** Starts the nodes that do not run, and waits until all of them are up and normal. */
-export async function startAll(cluster: LocalCluster, progress: (sights: readonly Sight[]) => void, interrupted?: () => boolean): Promise<Sight[]> {
+export async function startAll(
+  cluster: LocalCluster,
+  progress: (sights: readonly Sight[]) => void,
+  interrupted?: () => boolean,
+): Promise<Sight[]> {
   const newCluster = isNewCluster(cluster);
   const missing = cluster.config.nodes.filter(({ id }) => livePid(cluster.data, id) === undefined);
   const launched = missing.map(({ id }) => launch(cluster, id, newCluster));
   const watcher = watch(cluster);
   try {
-    return await waitReady(watcher, cluster, { launched, timeoutMs: START_TIMEOUT_MS, progress, ...(interrupted && { interrupted }) });
+    return await waitReady(watcher, cluster, {
+      launched,
+      timeoutMs: START_TIMEOUT_MS,
+      progress,
+      ...(interrupted && { interrupted }),
+    });
   } finally {
     watcher.close();
   }
@@ -40,14 +66,22 @@ export function progressLines(environment: Environment): (sights: readonly Sight
   };
 }
 
-export async function clusterUp(environment: Environment, options: CommonOptions & { detach?: boolean }): Promise<ExitCode> {
+export async function clusterUp(
+  environment: Environment,
+  options: CommonOptions & { detach?: boolean },
+): Promise<ExitCode> {
   if (options.detach !== true) {
     const { start } = await import('./start.js');
     return start(environment, options);
   }
   const cluster = await localCluster(environment, options);
   const sights = await startAll(cluster, progressLines(environment));
-  const nodes = sights.map(({ node, pid }) => ({ nodeId: node.id, address: addressOf(node), pid, status: 'normal' }));
+  const nodes = sights.map(({ node, pid }) => ({
+    nodeId: node.id,
+    address: addressOf(node),
+    pid,
+    status: 'normal',
+  }));
   await say(environment, options, {
     cluster: cluster.config.cluster,
     data: cluster.data,
@@ -59,22 +93,32 @@ export async function clusterUp(environment: Environment, options: CommonOptions
 
 export async function clusterDown(environment: Environment, options: CommonOptions): Promise<ExitCode> {
   const cluster = await localCluster(environment, options);
-  const running = cluster.config.nodes.map(({ id }) => id).filter((id) => livePid(cluster.data, id) !== undefined);
+  const running = cluster.config.nodes
+    .map(({ id }) => id)
+    .filter((id) => livePid(cluster.data, id) !== undefined);
   const killed = await stopNodes(cluster, running, STOP_TIMEOUT_MS);
   const how = killed.length > 0 ? ` (${killed.join(', ')} did not end by itself and was killed)` : '';
-  const text = running.length === 0 ? `no node of ${cluster.data} runs` : `stopped ${running.join(', ')}${how}`;
+  const text =
+    running.length === 0 ? `no node of ${cluster.data} runs` : `stopped ${running.join(', ')}${how}`;
   await say(environment, options, { stopped: running, killed, text });
   return EXIT.done;
 }
 
-export async function clusterKill(environment: Environment, nodeId: string, options: CommonOptions & { signal?: string }): Promise<ExitCode> {
+export async function clusterKill(
+  environment: Environment,
+  nodeId: string,
+  options: CommonOptions & { signal?: string },
+): Promise<ExitCode> {
   const signal = parseSignal(options.signal ?? 'KILL');
   const cluster = await localCluster(environment, options);
   nodeOf(cluster.config, nodeId);
   if (!signalNode(cluster, nodeId, signal)) return notRunning(environment, options, nodeId);
   const ends = signal === 'SIGKILL' || signal === 'SIGTERM' || signal === 'SIGINT';
   const left = ends ? await waitGone(cluster, [nodeId], STOP_TIMEOUT_MS) : [];
-  const text = left.length > 0 ? `${nodeId} got ${signal} but still runs after ${STOP_TIMEOUT_MS / 1000} s` : `${nodeId} got ${signal}`;
+  const text =
+    left.length > 0
+      ? `${nodeId} got ${signal} but still runs after ${STOP_TIMEOUT_MS / 1000} s`
+      : `${nodeId} got ${signal}`;
   await say(environment, options, { nodeId, signal, running: left.length > 0 || !ends, text });
   return left.length > 0 ? EXIT.partly : EXIT.done;
 }
@@ -83,22 +127,42 @@ export async function clusterKill(environment: Environment, nodeId: string, opti
 export function parseSignal(text: string): NodeJS.Signals {
   const { signals } = constants;
   const upper = text.toUpperCase();
-  const name = Object.keys(signals).find((known) => known === upper || known === `SIG${upper}` || String(signals[known as NodeJS.Signals]) === upper);
-  if (name === undefined) throw usage(`unknown signal ${JSON.stringify(text)}; for example KILL, TERM, STOP, CONT`);
+  const name = Object.keys(signals).find(
+    (known) =>
+      known === upper || known === `SIG${upper}` || String(signals[known as NodeJS.Signals]) === upper,
+  );
+  if (name === undefined)
+    throw usage(`unknown signal ${JSON.stringify(text)}; for example KILL, TERM, STOP, CONT`);
   return name as NodeJS.Signals;
 }
 
-async function notRunning(environment: Environment, options: CommonOptions, nodeId: string): Promise<ExitCode> {
-  await say(environment, options, { nodeId, running: false, text: `${nodeId} does not run; start it with tallyring cluster start ${nodeId}` });
+async function notRunning(
+  environment: Environment,
+  options: CommonOptions,
+  nodeId: string,
+): Promise<ExitCode> {
+  await say(environment, options, {
+    nodeId,
+    running: false,
+    text: `${nodeId} does not run; start it with tallyring cluster start ${nodeId}`,
+  });
   return EXIT.unavailable;
 }
 
-export async function clusterStart(environment: Environment, nodeId: string, options: CommonOptions): Promise<ExitCode> {
+export async function clusterStart(
+  environment: Environment,
+  nodeId: string,
+  options: CommonOptions,
+): Promise<ExitCode> {
   const cluster = await localCluster(environment, options);
   const node = nodeOf(cluster.config, nodeId);
   const running = livePid(cluster.data, nodeId);
   if (running !== undefined) {
-    await say(environment, options, { nodeId, pid: running, text: `${nodeId} already runs as process ${running}` });
+    await say(environment, options, {
+      nodeId,
+      pid: running,
+      text: `${nodeId} already runs as process ${running}`,
+    });
     return EXIT.done;
   }
   // Never a new cluster: one node alone cannot know that.
@@ -113,18 +177,30 @@ export async function clusterStart(environment: Environment, nodeId: string, opt
       isEnough: ({ report }) => report !== undefined && report.storeState !== 'opening',
     });
     const status = stateOf(sight!);
-    await say(environment, options, { nodeId, pid: sight!.pid, status, text: `${nodeId} is up (${status}) as process ${sight!.pid}` });
+    await say(environment, options, {
+      nodeId,
+      pid: sight!.pid,
+      status,
+      text: `${nodeId} is up (${status}) as process ${sight!.pid}`,
+    });
     return EXIT.done;
   } finally {
     watcher.close();
   }
 }
 
-export async function clusterSignal(environment: Environment, nodeId: string, options: CommonOptions & { resume: boolean }): Promise<ExitCode> {
+export async function clusterSignal(
+  environment: Environment,
+  nodeId: string,
+  options: CommonOptions & { resume: boolean },
+): Promise<ExitCode> {
   const cluster = await localCluster(environment, options);
   nodeOf(cluster.config, nodeId);
-  if (!signalNode(cluster, nodeId, options.resume ? 'SIGCONT' : 'SIGSTOP')) return notRunning(environment, options, nodeId);
-  const text = options.resume ? `${nodeId} goes on` : `${nodeId} is paused; wake it with tallyring cluster resume ${nodeId}`;
+  if (!signalNode(cluster, nodeId, options.resume ? 'SIGCONT' : 'SIGSTOP'))
+    return notRunning(environment, options, nodeId);
+  const text = options.resume
+    ? `${nodeId} goes on`
+    : `${nodeId} is paused; wake it with tallyring cluster resume ${nodeId}`;
   await say(environment, options, { nodeId, paused: !options.resume, text });
   return EXIT.done;
 }

@@ -68,7 +68,12 @@ export interface Contact {
 /** Whether another node may be asked the same: it is certain that nothing was applied, and it may go better there. */
 function movesOn(error: TallyringError): boolean {
   if (error.mayHaveApplied) return false;
-  return error.code === 'UNAVAILABLE' || error.code === 'STORE_FAILED' || error.code === 'READ_TIMEOUT' || error.code === 'CLOSED';
+  return (
+    error.code === 'UNAVAILABLE' ||
+    error.code === 'STORE_FAILED' ||
+    error.code === 'READ_TIMEOUT' ||
+    error.code === 'CLOSED'
+  );
 }
 
 export async function openContact(environment: Environment, options: CommonOptions): Promise<Contact> {
@@ -102,7 +107,10 @@ export async function openContact(environment: Environment, options: CommonOptio
       }
     }
     // A node that answered knows more than a connection that was refused.
-    throw errors.find((error) => error.required !== undefined || error.code !== 'UNAVAILABLE') ?? nobody(addresses, errors);
+    throw (
+      errors.find((error) => error.required !== undefined || error.code !== 'UNAVAILABLE') ??
+      nobody(addresses, errors)
+    );
   }
 
   return {
@@ -128,7 +136,8 @@ or say where it is with --contact host:port`,
 export function timeoutOf(options: CommonOptions): number {
   if (options.timeout === undefined) return DEFAULT_TIMEOUT_MS;
   const ms = Number(options.timeout);
-  if (!Number.isInteger(ms) || ms < 1 || ms > 600_000) throw usage(`--timeout ${options.timeout} must be 1 to 600000 milliseconds`);
+  if (!Number.isInteger(ms) || ms < 1 || ms > 600_000)
+    throw usage(`--timeout ${options.timeout} must be 1 to 600000 milliseconds`);
   return ms;
 }
 

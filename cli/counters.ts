@@ -33,16 +33,25 @@ export async function increment(
   const key = checkKey(cell.key);
   const eventType = checkEventType(cell.eventType);
   const value = options.by === undefined ? 1 : parseInt64('--by', options.by);
-  const timestampMs = options.at === undefined ? undefined : checkTimestamp(parseTime('--at', options.at), environment.nowMs());
+  const timestampMs =
+    options.at === undefined ? undefined : checkTimestamp(parseTime('--at', options.at), environment.nowMs());
   const level = levelOf(options);
   return withContact(environment, options, async (contact) => {
     await contact
-      .call(async (node) => only(await node.increment([{ key, eventType, value, timestampMs }], level, { timeoutMs: contact.timeoutMs })))
+      .call(async (node) =>
+        only(
+          await node.increment([{ key, eventType, value, timestampMs }], level, {
+            timeoutMs: contact.timeoutMs,
+          }),
+        ),
+      )
       .catch((error: unknown) => {
         throw doubtful(error);
       });
     const json = { key, eventType, by: typeof value === 'number' ? value : value.toString(), counted: true };
-    await environment.stdout.write(options.json ? `${JSON.stringify(json)}\n` : `counted ${formatCount(value)} ${eventType} for ${key}\n`);
+    await environment.stdout.write(
+      options.json ? `${JSON.stringify(json)}\n` : `counted ${formatCount(value)} ${eventType} for ${key}\n`,
+    );
     return EXIT.done;
   });
 }
@@ -62,11 +71,15 @@ export interface GetOptions extends CommonOptions, LevelOption {
 }
 
 /** What get's options ask of every cell. Throws INVALID_ARGUMENT. */
-export function windowOf(environment: Environment, options: GetOptions): Pick<CellQuery, 'granularity' | 'timestampMs'> {
+export function windowOf(
+  environment: Environment,
+  options: GetOptions,
+): Pick<CellQuery, 'granularity' | 'timestampMs'> {
   const granularity = options.granularity === undefined ? undefined : parseGranularity(options.granularity);
   const timestampMs = options.at === undefined ? environment.nowMs() : parseTime('--at', options.at);
   if (granularity === undefined || granularity === 'total') {
-    if (options.at !== undefined) throw usage('--at names a window: give --granularity day, hour or minute with it');
+    if (options.at !== undefined)
+      throw usage('--at names a window: give --granularity day, hour or minute with it');
     return {};
   }
   return { granularity, timestampMs };
@@ -74,19 +87,36 @@ export function windowOf(environment: Environment, options: GetOptions): Pick<Ce
 
 /** The options with the contact that --node and --local mean. Throws INVALID_ARGUMENT. */
 export function getContact(environment: Environment, options: GetOptions): Promise<GetOptions> {
-  if (options.local === true && options.node === undefined && options.contact === undefined && options.host === undefined) {
+  if (
+    options.local === true &&
+    options.node === undefined &&
+    options.contact === undefined &&
+    options.host === undefined
+  ) {
     throw usage('--local reads what one replica alone holds: say which with --node N');
   }
   return narrowed(environment, options);
 }
 
-export async function get(environment: Environment, cell: { key: string; eventType: string }, options: GetOptions): Promise<ExitCode> {
-  const query: CellQuery = { key: checkKey(cell.key), eventType: checkEventType(cell.eventType), ...windowOf(environment, options) };
+export async function get(
+  environment: Environment,
+  cell: { key: string; eventType: string },
+  options: GetOptions,
+): Promise<ExitCode> {
+  const query: CellQuery = {
+    key: checkKey(cell.key),
+    eventType: checkEventType(cell.eventType),
+    ...windowOf(environment, options),
+  };
   const level = levelOf(options);
   return withContact(environment, await getContact(environment, options), async (contact) => {
     const call = { timeoutMs: contact.timeoutMs };
-    const value = await contact.call(async (node) => only(await (options.local ? node.getLocal([query], call) : node.get([query], level, call))));
-    await environment.stdout.write(options.json ? `${JSON.stringify(getJson(query, value))}\n` : valueText(value));
+    const value = await contact.call(async (node) =>
+      only(await (options.local ? node.getLocal([query], call) : node.get([query], level, call))),
+    );
+    await environment.stdout.write(
+      options.json ? `${JSON.stringify(getJson(query, value))}\n` : valueText(value),
+    );
     return EXIT.done;
   });
 }
@@ -98,7 +128,11 @@ export interface StatsOptions extends CommonOptions, LevelOption {
   fill?: boolean;
 }
 
-export async function stats(environment: Environment, cell: { key: string; eventType: string }, options: StatsOptions): Promise<ExitCode> {
+export async function stats(
+  environment: Environment,
+  cell: { key: string; eventType: string },
+  options: StatsOptions,
+): Promise<ExitCode> {
   if (options.from === undefined) throw usage('stats needs --from TIME (and --to TIME; now when absent)');
   const query: StatsQuery = {
     key: checkKey(cell.key),
@@ -111,8 +145,12 @@ export async function stats(environment: Environment, cell: { key: string; event
   if (fill) checkFill(query.granularity, query.startMs, query.endMs);
   const level = levelOf(options);
   return withContact(environment, options, async (contact) => {
-    const answer = await contact.call(async (node) => only(await node.stats([query], level, { timeoutMs: contact.timeoutMs })));
-    await environment.stdout.write(options.json ? `${JSON.stringify(statsJson(query, answer, fill))}\n` : statsText(answer, fill));
+    const answer = await contact.call(async (node) =>
+      only(await node.stats([query], level, { timeoutMs: contact.timeoutMs })),
+    );
+    await environment.stdout.write(
+      options.json ? `${JSON.stringify(statsJson(query, answer, fill))}\n` : statsText(answer, fill),
+    );
     return EXIT.done;
   });
 }

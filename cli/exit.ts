@@ -26,6 +26,8 @@ export function errorText(error: unknown): string {
   if (known.required !== undefined) facts.push(`required ${known.required}`);
   if (known.received !== undefined) facts.push(`received ${known.received}`);
   if (known.live !== undefined) facts.push(`live ${known.live}`);
-  const doubt = known.mayHaveApplied ? '\nIn doubt: it may have been applied; doing it again may count twice.' : '';
+  const doubt = known.mayHaveApplied
+    ? '\nIn doubt: it may have been applied; doing it again may count twice.'
+    : '';
   return `${known.code}: ${known.message}${facts.length > 0 ? ` (${facts.join(', ')})` : ''}${doubt}`;
 }

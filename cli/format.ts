@@ -39,7 +39,8 @@ const ISO = /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)(Z|
 
 /** Epoch milliseconds of an ISO 8601 time (UTC unless it says a zone) or of integer milliseconds; `undefined` if neither. */
 export function timeOf(value: unknown): number | undefined {
-  if (typeof value === 'number') return Number.isSafeInteger(value) && Math.abs(value) <= 8.64e15 ? value : undefined;
+  if (typeof value === 'number')
+    return Number.isSafeInteger(value) && Math.abs(value) <= 8.64e15 ? value : undefined;
   if (typeof value !== 'string') return undefined;
   if (/^-?\d{1,16}$/.test(value)) return timeOf(Number(value));
   const parts = ISO.exec(value);
@@ -57,7 +58,9 @@ export function timeOf(value: unknown): number | undefined {
 export function parseTime(what: string, text: unknown): number {
   const ms = timeOf(text);
   if (ms === undefined) {
-    throw usage(`${what} ${JSON.stringify(text)} is no time; give ISO 8601 (2026-01-31T12:00:00Z) or epoch milliseconds`);
+    throw usage(
+      `${what} ${JSON.stringify(text)} is no time; give ISO 8601 (2026-01-31T12:00:00Z) or epoch milliseconds`,
+    );
   }
   return ms;
 }
@@ -72,13 +75,15 @@ export function parseInt64(what: string, text: string): Int64 {
 /** A positive number. Throws INVALID_ARGUMENT. */
 export function parsePositive(what: string, text: string): number {
   const value = Number(text);
-  if (!(value > 0) || !Number.isFinite(value)) throw usage(`${what} ${JSON.stringify(text)} must be a number above 0`);
+  if (!(value > 0) || !Number.isFinite(value))
+    throw usage(`${what} ${JSON.stringify(text)} must be a number above 0`);
   return value;
 }
 
 export function parseLevel(text: string): ConsistencyLevel {
   const level = text.toUpperCase().replaceAll('-', '_');
-  if (!isLevel(level)) throw usage(`unknown consistency level ${JSON.stringify(text)}; one of ${LEVELS.join(', ')}`);
+  if (!isLevel(level))
+    throw usage(`unknown consistency level ${JSON.stringify(text)}; one of ${LEVELS.join(', ')}`);
   return level;
 }
 

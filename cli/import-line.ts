@@ -22,7 +22,8 @@ function valueOf(value: unknown): Int64 {
   if (value === undefined) return 1;
   if (typeof value !== 'string') return checkValue(value);
   const parsed = /^-?\d{1,19}$/.test(value) ? toInt64(BigInt(value)) : undefined;
-  if (parsed === undefined) throw usage(`value ${JSON.stringify(value.slice(0, 40))} is no integer of 64 bits`);
+  if (parsed === undefined)
+    throw usage(`value ${JSON.stringify(value.slice(0, 40))} is no integer of 64 bits`);
   return parsed;
 }
 

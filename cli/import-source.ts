@@ -1,5 +1,6 @@
 import { createReadStream, statSync } from 'node:fs';
 import { resolve } from 'node:path';
+import type { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import type { Environment } from './environment.js';
 import { usage } from './exit.js';
@@ -9,6 +10,8 @@ export interface Source {
   chunks: AsyncIterable<Uint8Array>;
   totalBytes: number | undefined;
   bytesRead(): number;
+  /** Ends the reading, which may throw then. */
+  stop(): void;
 }
 
 /** Opens a file (gzip by its first bytes, whatever its name), or standard input for `-`. Throws INVALID_ARGUMENT. */
@@ -29,7 +32,12 @@ export function openSource(environment: Environment, file: string): Source {
       yield chunk;
     }
   }
-  return { chunks: gunzipIfNeeded(counted()), totalBytes, bytesRead: () => bytesRead };
+  return {
+    chunks: gunzipIfNeeded(counted()),
+    totalBytes,
+    bytesRead: () => bytesRead,
+    stop: () => (raw as Partial<Readable>).destroy?.(),
+  };
 }
 
 function sizeOf(path: string): number {

@@ -38,7 +38,11 @@ interface Work {
   abort: AbortController;
 }
 
-export async function importFile(environment: Environment, file: string, options: ImportOptions): Promise<ExitCode> {
+export async function importFile(
+  environment: Environment,
+  file: string,
+  options: ImportOptions,
+): Promise<ExitCode> {
   const rate = options.rate === undefined ? undefined : parsePositive('--rate', options.rate);
   const consistency = levelOf(options);
   const contactPoints = await addressesOf(environment, options);
@@ -72,16 +76,18 @@ async function finish(work: Work, options: ImportOptions): Promise<ExitCode> {
   const stopListening = environment.onInterrupt(() => {
     work.interrupted = true;
     work.abort.abort();
+    work.source.stop();
   });
   let broken: unknown;
   let unacknowledged: unknown;
   try {
     await countAll(work).catch((error: unknown) => {
-      broken = error;
+      // Stopping the source breaks the reading off.
+      if (!work.interrupted) broken = error;
     });
     // Whatever was taken is counted, however the reading ended.
     if (work.interrupted) progress.note('interrupted: flushing what was taken …');
-    await sink.flush().catch((error: unknown) => {
+    await flushAll(work).catch((error: unknown) => {
       unacknowledged = error;
     });
   } finally {
@@ -91,9 +97,26 @@ async function finish(work: Work, options: ImportOptions): Promise<ExitCode> {
     stopListening();
     progress.end();
   }
-  await environment.stdout.write(options.json ? `${JSON.stringify(summaryJson(work, broken, unacknowledged))}\n` : summaryText(work, broken, unacknowledged));
+  await environment.stdout.write(
+    options.json
+      ? `${JSON.stringify(summaryJson(work, broken, unacknowledged))}\n`
+      : summaryText(work, broken, unacknowledged),
+  );
   if (unacknowledged !== undefined) return EXIT.inDoubt;
   return work.interrupted || broken !== undefined || work.rejections.total > 0 ? EXIT.partly : EXIT.done;
+}
+
+/** Waits for the acknowledgement of everything taken, however long the cluster needs; after an interruption once. */
+async function flushAll(work: Work): Promise<void> {
+  for (;;) {
+    try {
+      return await work.sink.flush();
+    } catch (thrown) {
+      const error = asTallyringError(thrown);
+      if (error.code !== 'PENDING' || work.interrupted) throw error;
+      work.progress.note('not all acknowledged yet, still trying (Ctrl-C gives up)');
+    }
+  }
 }
 
 async function countAll(work: Work): Promise<void> {
@@ -140,7 +163,10 @@ function countLine(work: Work, parsed: ReturnType<typeof parseEventLine>): Promi
   } catch (thrown) {
     const error = asTallyringError(thrown);
     if (error.code !== 'INVALID_ARGUMENT' && error.code !== 'OUT_OF_RANGE') throw error;
-    work.rejections.add(work.lines, { kind: error.code === 'OUT_OF_RANGE' ? 'sum leaves int64' : 'refused', message: error.message });
+    work.rejections.add(work.lines, {
+      kind: error.code === 'OUT_OF_RANGE' ? 'sum leaves int64' : 'refused',
+      message: error.message,
+    });
     return undefined;
   }
   work.events++;
@@ -191,16 +217,21 @@ function summaryText(work: Work, broken: unknown, unacknowledged: unknown): stri
   const out: string[] = [];
   const counted = unacknowledged === undefined ? 'counted' : 'took';
   const perSecond = formatCount(Math.round((events / Math.max(1, elapsedMs)) * 1000));
-  out.push(`${counted} ${formatCount(events)} events of ${over}${formatCount(keys.size)} keys in ${formatDuration(elapsedMs)} (${perSecond} events/s)`);
+  out.push(
+    `${counted} ${formatCount(events)} events of ${over}${formatCount(keys.size)} keys in ${formatDuration(elapsedMs)} (${perSecond} events/s)`,
+  );
   if (rejections.total > 0) {
     const kinds = [...rejections.byKind].map(([kind, count]) => `${formatCount(count)} ${kind}`).join(', ');
     out.push(`rejected ${formatCount(rejections.total)} lines: ${kinds}`);
     for (const { line, message } of rejections.first) out.push(`  line ${line}: ${message}`);
-    if (rejections.total > rejections.first.length) out.push(`  … and ${formatCount(rejections.total - rejections.first.length)} more`);
+    if (rejections.total > rejections.first.length)
+      out.push(`  … and ${formatCount(rejections.total - rejections.first.length)} more`);
   }
   if (broken !== undefined) out.push(`stopped reading: ${brokenText(broken)}`);
   if (work.interrupted || broken !== undefined) {
-    out.push(`got as far as line ${formatCount(lines)}; everything before it was counted, and a rerun counts it again`);
+    out.push(
+      `got as far as line ${formatCount(lines)}; everything before it was counted, and a rerun counts it again`,
+    );
   }
   if (unacknowledged !== undefined) out.push(`IN DOUBT: ${asTallyringError(unacknowledged).message}`);
   return `${out.join('\n')}\n`;

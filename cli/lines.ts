@@ -13,7 +13,10 @@ const NEWLINE = 10;
  * Splits bytes into lines, many at a time: all that end in one chunk come as one array. A line over
  * `maxLineBytes`, or that is not UTF-8, comes as unreadable; memory stays within a chunk and a line.
  */
-export async function* linesOf(chunks: AsyncIterable<Uint8Array>, maxLineBytes = MAX_LINE_BYTES): AsyncGenerator<Line[]> {
+export async function* linesOf(
+  chunks: AsyncIterable<Uint8Array>,
+  maxLineBytes = MAX_LINE_BYTES,
+): AsyncGenerator<Line[]> {
   let rest: Buffer | undefined;
   // Inside a line that is already too long: drop up to its end.
   let skipping = false;
@@ -49,7 +52,8 @@ function splitBlock(block: Buffer, maxLineBytes: number): Line[] {
     // A UTF-16 unit is at most three bytes of UTF-8.
     for (let i = 0; i < lines.length; i++) {
       const line = lines[i] as string;
-      if (line.length * 3 > maxLineBytes && Buffer.byteLength(line) > maxLineBytes) lines[i] = tooLong(maxLineBytes);
+      if (line.length * 3 > maxLineBytes && Buffer.byteLength(line) > maxLineBytes)
+        lines[i] = tooLong(maxLineBytes);
     }
     return lines;
   }

@@ -31,7 +31,9 @@ export async function localCluster(environment: Environment, options: CommonOpti
 export function nodeOf(config: ClusterConfig, nodeId: string): NodeConfig {
   const node = config.nodes.find(({ id }) => id === nodeId);
   if (node !== undefined) return node;
-  throw usage(`no node ${JSON.stringify(nodeId)} in cluster ${config.cluster}; there are ${config.nodes.map(({ id }) => id).join(', ')}`);
+  throw usage(
+    `no node ${JSON.stringify(nodeId)} in cluster ${config.cluster}; there are ${config.nodes.map(({ id }) => id).join(', ')}`,
+  );
 }
 
 /** A cluster is new, and says so, only when none of its nodes ever had data. */
@@ -59,7 +61,11 @@ export function launch(cluster: LocalCluster, nodeId: string, newCluster: boolea
   if (newCluster) words.push('--new-cluster');
   try {
     const logFrom = statSync(logPath(data, nodeId)).size;
-    const child = spawn(process.execPath, words, { detached: true, stdio: ['ignore', log, log], cwd: environment.projectRoot });
+    const child = spawn(process.execPath, words, {
+      detached: true,
+      stdio: ['ignore', log, log],
+      cwd: environment.projectRoot,
+    });
     child.unref();
     child.on('error', () => {}); // seen as "never came up"
     return { nodeId, child, logFrom };
@@ -136,7 +142,11 @@ export interface WaitOptions {
  * Waits until these nodes are up and normal. Throws UNAVAILABLE with the last lines of its log when a process
  * that was just started ends, and when the time is over.
  */
-export async function waitReady(watcher: Watcher, cluster: LocalCluster, options: WaitOptions): Promise<Sight[]> {
+export async function waitReady(
+  watcher: Watcher,
+  cluster: LocalCluster,
+  options: WaitOptions,
+): Promise<Sight[]> {
   const deadline = performance.now() + options.timeoutMs;
   let shown = '';
   for (;;) {
@@ -152,7 +162,9 @@ export async function waitReady(watcher: Watcher, cluster: LocalCluster, options
       if (exitCode !== null || signalCode !== null) throw died(cluster, launched);
     }
     if (performance.now() > deadline) {
-      const late = sights.filter((sight) => !isReady(sight)).map((sight) => `${sight.node.id}: ${stateOf(sight)}`);
+      const late = sights
+        .filter((sight) => !isReady(sight))
+        .map((sight) => `${sight.node.id}: ${stateOf(sight)}`);
       throw new TallyringError(
         'UNAVAILABLE',
         `not up and normal after ${Math.round(options.timeoutMs / 1000)} s: ${late.join('; ')}; logs are in ${cluster.data}/NODEID/log`,
@@ -165,7 +177,8 @@ export async function waitReady(watcher: Watcher, cluster: LocalCluster, options
 function died(cluster: LocalCluster, { nodeId, child, logFrom }: Launched): TallyringError {
   const path = logPath(cluster.data, nodeId);
   const how = child.signalCode ?? `exit code ${child.exitCode}`;
-  const lines = statSync(path).size > logFrom ? lastLines(path, 8).map(readableLogLine) : ['(it wrote no log)'];
+  const lines =
+    statSync(path).size > logFrom ? lastLines(path, 8).map(readableLogLine) : ['(it wrote no log)'];
   return new TallyringError(
     'UNAVAILABLE',
     `node ${nodeId} ended at start (${how}); the last lines of ${path}:\n${lines.map((line) => `  ${line}`).join('\n')}`,
@@ -176,7 +189,8 @@ function died(cluster: LocalCluster, { nodeId, child, logFrom }: Launched): Tall
 export function readableLogLine(line: string): string {
   try {
     const { msg, err } = JSON.parse(line) as { msg?: string; err?: { message?: string } };
-    if (typeof msg === 'string') return err?.message === undefined || msg.includes(err.message) ? msg : `${msg}: ${err.message}`;
+    if (typeof msg === 'string')
+      return err?.message === undefined || msg.includes(err.message) ? msg : `${msg}: ${err.message}`;
   } catch {
     // Not JSON: a stack trace, say.
   }
@@ -196,7 +210,11 @@ export function signalNode(cluster: LocalCluster, nodeId: string, signal: NodeJS
 }
 
 /** Waits until the nodes' processes are gone; those that are not after `timeoutMs`. */
-export async function waitGone(cluster: LocalCluster, nodeIds: readonly string[], timeoutMs: number): Promise<string[]> {
+export async function waitGone(
+  cluster: LocalCluster,
+  nodeIds: readonly string[],
+  timeoutMs: number,
+): Promise<string[]> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {
     const left = nodeIds.filter((nodeId) => livePid(cluster.data, nodeId) !== undefined);
@@ -206,7 +224,11 @@ export async function waitGone(cluster: LocalCluster, nodeIds: readonly string[]
 }
 
 /** SIGTERM to all (woken first if paused), SIGKILL to those that do not end. Returns who had to be killed. */
-export async function stopNodes(cluster: LocalCluster, nodeIds: readonly string[], timeoutMs: number): Promise<string[]> {
+export async function stopNodes(
+  cluster: LocalCluster,
+  nodeIds: readonly string[],
+  timeoutMs: number,
+): Promise<string[]> {
   for (const nodeId of nodeIds) {
     signalNode(cluster, nodeId, 'SIGTERM');
     signalNode(cluster, nodeId, 'SIGCONT');

@@ -7,7 +7,11 @@ import { nodeOf } from './node-processes.js';
 import { claimPidFile, nodeFolder, releasePidFile } from './state-folder.js';
 
 /** `tallyring node NODEID`: one node in this process, until SIGTERM or SIGINT. Logs to standard output. */
-export async function runNodeVerb(environment: Environment, nodeId: string, options: CommonOptions & { newCluster?: boolean }): Promise<ExitCode> {
+export async function runNodeVerb(
+  environment: Environment,
+  nodeId: string,
+  options: CommonOptions & { newCluster?: boolean },
+): Promise<ExitCode> {
   const config = await configOf(environment, options);
   const node = nodeOf(config, nodeId);
   const data = dataFolderOf(environment, options);
@@ -18,9 +22,17 @@ export async function runNodeVerb(environment: Environment, nodeId: string, opti
   try {
     const [{ runNode }, { pino }] = await Promise.all([import('../node/main.js'), import('pino')]);
     const logger = pino({ level: config.logLevel, base: { node: nodeId } });
-    const running = await runNode({ config, nodeId, dataFolder, newCluster: options.newCluster === true, logger });
+    const running = await runNode({
+      config,
+      nodeId,
+      dataFolder,
+      newCluster: options.newCluster === true,
+      logger,
+    });
     if (options.json) {
-      await environment.stdout.write(`${JSON.stringify({ nodeId, port: node.port, metricsPort: node.metricsPort, pid: process.pid })}\n`);
+      await environment.stdout.write(
+        `${JSON.stringify({ nodeId, port: node.port, metricsPort: node.metricsPort, pid: process.pid })}\n`,
+      );
     }
     await ended;
     logger.info({}, 'stopping');
@@ -41,7 +53,10 @@ function interruption(environment: Environment): Promise<void> {
 
 /** A port in use is the commonest reason of all: say which, and what to do. */
 function explain(error: unknown, node: { host: string; port: number; metricsPort: number }): unknown {
-  const text = error instanceof Error ? `${(error as NodeJS.ErrnoException).code ?? ''} ${error.message}` : String(error);
+  const text =
+    error instanceof Error
+      ? `${(error as NodeJS.ErrnoException).code ?? ''} ${error.message}`
+      : String(error);
   if (!/EADDRINUSE|address already in use|No address added/i.test(text)) return asTallyringError(error);
   const ports = node.metricsPort === 0 ? `${node.port}` : `${node.port} or ${node.metricsPort}`;
   return new TallyringError(

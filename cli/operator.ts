@@ -3,14 +3,19 @@ import { type CommonOptions, type Contact, configOf, parseAddress, withContact }
 import type { Environment } from './environment.js';
 import { EXIT, type ExitCode } from './exit.js';
 import { formatBytes, formatCount, formatDuration, table } from './format.js';
-import { ringOf } from './ring-of.js';
 import { nodeOf } from './node-processes.js';
+import { ringOf } from './ring-of.js';
 
 /** What nodetool users know: status, ring, info, gossipinfo, getendpoints. */
 
 const LOOK_TIMEOUT_MS = 2_000;
 
-async function print(environment: Environment, options: CommonOptions, json: unknown, text: () => string): Promise<ExitCode> {
+async function print(
+  environment: Environment,
+  options: CommonOptions,
+  json: unknown,
+  text: () => string,
+): Promise<ExitCode> {
   await environment.stdout.write(options.json ? `${JSON.stringify(json)}\n` : text());
   return EXIT.done;
 }
@@ -33,7 +38,14 @@ export interface StatusRow {
   rack: string;
 }
 
-const STATE_LETTER: Record<string, string> = { normal: 'N', joining: 'J', leaving: 'L', left: 'L', recovering: 'R', shutdown: 'S' };
+const STATE_LETTER: Record<string, string> = {
+  normal: 'N',
+  joining: 'J',
+  leaving: 'L',
+  left: 'L',
+  recovering: 'R',
+  shutdown: 'S',
+};
 
 export function stateLetters(up: boolean, status: string): string {
   return `${up ? 'U' : 'D'}${STATE_LETTER[status] ?? '?'}`;
@@ -77,10 +89,17 @@ export function statusText(report: NodeReport, rows: readonly StatusRow[]): stri
         row.storeId || '?',
         row.rack,
       ]);
-    text += table([['--', 'Node', 'Address', 'Load (entries)', 'Tokens', 'Owns (effective)', 'Host ID', 'Rack'], ...lines], [3, 4, 5]);
+    text += table(
+      [
+        ['--', 'Node', 'Address', 'Load (entries)', 'Tokens', 'Owns (effective)', 'Host ID', 'Rack'],
+        ...lines,
+      ],
+      [3, 4, 5],
+    );
     text += '\n';
   }
-  if (report.waitsFor !== '') text += `${report.nodeId} is ${report.status}: it waits for ${report.waitsFor}\n`;
+  if (report.waitsFor !== '')
+    text += `${report.nodeId} is ${report.status}: it waits for ${report.waitsFor}\n`;
   return `${text}Cluster ${report.cluster}, ring epoch ${report.ringEpoch}, as ${report.nodeId} sees it\n`;
 }
 
@@ -112,12 +131,25 @@ export function ring(environment: Environment, options: CommonOptions): Promise<
     const report = await reportOf(contact);
     const tokens = tokensOf(report.ring);
     const rows = new Map(statusRows(report, new Map()).map((row) => [row.nodeId, row]));
-    const json = { cluster: report.cluster, ringEpoch: report.ringEpoch, tokens: tokens.map(({ token, nodeId }) => ({ token: token.toString(), nodeId })) };
+    const json = {
+      cluster: report.cluster,
+      ringEpoch: report.ringEpoch,
+      tokens: tokens.map(({ token, nodeId }) => ({ token: token.toString(), nodeId })),
+    };
     return print(environment, options, json, () => {
       const lines = tokens.map(({ token, nodeId }) => {
         const row = rows.get(nodeId)!;
         const state = row.status === '' ? '?' : row.status[0]!.toUpperCase() + row.status.slice(1);
-        return [row.address, nodeId, row.datacenter, row.rack, row.up ? 'Up' : 'Down', state, `${(row.owns * 100).toFixed(1)}%`, token.toString()];
+        return [
+          row.address,
+          nodeId,
+          row.datacenter,
+          row.rack,
+          row.up ? 'Up' : 'Down',
+          state,
+          `${(row.owns * 100).toFixed(1)}%`,
+          token.toString(),
+        ];
       });
       return table([['Address', 'Node', 'DC', 'Rack', 'Status', 'State', 'Owns', 'Token'], ...lines], [6, 7]);
     });
@@ -130,7 +162,10 @@ function tokensOf(cluster: ClusterDescription): { token: bigint; nodeId: string 
 }
 
 /** One node: --node N, an address (--contact), or the first that answers. */
-export async function info(environment: Environment, options: CommonOptions & { node?: string }): Promise<ExitCode> {
+export async function info(
+  environment: Environment,
+  options: CommonOptions & { node?: string },
+): Promise<ExitCode> {
   return withContact(environment, await narrowed(environment, options), async (contact) => {
     const report = await reportOf(contact);
     return print(environment, options, report, () => infoText(report));
@@ -138,7 +173,10 @@ export async function info(environment: Environment, options: CommonOptions & { 
 }
 
 /** The options with the contact narrowed to one node of cluster.yml. Throws INVALID_ARGUMENT. */
-export async function narrowed<T extends CommonOptions & { node?: string }>(environment: Environment, options: T): Promise<T> {
+export async function narrowed<T extends CommonOptions & { node?: string }>(
+  environment: Environment,
+  options: T,
+): Promise<T> {
   if (options.node === undefined) return options;
   if (options.node.includes(':')) return { ...options, contact: parseAddress(options.node) };
   const node = nodeOf(await configOf(environment, options), options.node);
@@ -164,7 +202,12 @@ export function infoText(report: NodeReport): string {
     ['Store', report.storeState],
     ['Synced batch', formatCount(report.syncedBatch)],
     ['Damaged rows', formatCount(report.damagedRows)],
-    ['Hints', hints.length === 0 ? 'none' : hints.map(([target, count]) => `${formatCount(count)} for ${target}`).join(', ')],
+    [
+      'Hints',
+      hints.length === 0
+        ? 'none'
+        : hints.map(([target, count]) => `${formatCount(count)} for ${target}`).join(', '),
+    ],
     ['Ring epoch', String(report.ringEpoch)],
     ['Version', report.version],
   ];
@@ -182,18 +225,33 @@ export function gossipInfo(environment: Environment, options: CommonOptions): Pr
 
 export function endpointText(endpoint: EndpointReport): string {
   const { host = '?', port = '?' } = endpoint.facts;
-  const lines = [`/${host}:${port} (${endpoint.nodeId})`, `generation:${endpoint.generation}`, `heartbeat:${endpoint.heartbeat}`];
+  const lines = [
+    `/${host}:${port} (${endpoint.nodeId})`,
+    `generation:${endpoint.generation}`,
+    `heartbeat:${endpoint.heartbeat}`,
+  ];
   for (const [name, value] of Object.entries(endpoint.facts)) lines.push(`${name}:${value}`);
-  lines.push(`verdict:${endpoint.up ? 'up' : 'down'}${endpoint.convicted ? ', convicted' : ''}, phi ${endpoint.phi.toFixed(2)}`);
+  lines.push(
+    `verdict:${endpoint.up ? 'up' : 'down'}${endpoint.convicted ? ', convicted' : ''}, phi ${endpoint.phi.toFixed(2)}`,
+  );
   return `${lines.join('\n  ')}\n`;
 }
 
-export function getEndpoints(environment: Environment, key: string, options: CommonOptions): Promise<ExitCode> {
+export function getEndpoints(
+  environment: Environment,
+  key: string,
+  options: CommonOptions,
+): Promise<ExitCode> {
   return withContact(environment, options, async (contact) => {
     const { timeoutMs } = contact;
-    const [endpoints, cluster] = await contact.call(async (node) => [await node.endpointsOf(key, { timeoutMs }), await node.describe({ timeoutMs })]);
+    const [endpoints, cluster] = await contact.call(async (node) => [
+      await node.endpointsOf(key, { timeoutMs }),
+      await node.describe({ timeoutMs }),
+    ]);
     const addresses = new Map(cluster.nodes.map((node) => [node.nodeId, `${node.host}:${node.port}`]));
     const rows = endpoints.map((nodeId) => ({ nodeId, address: addresses.get(nodeId) ?? '?' }));
-    return print(environment, options, { key, endpoints: rows }, () => table(rows.map(({ nodeId, address }) => [address, nodeId])));
+    return print(environment, options, { key, endpoints: rows }, () =>
+      table(rows.map(({ nodeId, address }) => [address, nodeId])),
+    );
   });
 }

@@ -23,7 +23,8 @@ export interface Progress {
   end(): void;
 }
 
-export function createProgress(environment: Environment): Progress {
+/** `noun`: what is counted. */
+export function createProgress(environment: Environment, noun = 'events'): Progress {
   const { stderr } = environment;
   const interval = stderr.isTty ? BAR_INTERVAL_MS : LINE_INTERVAL_MS;
   const erase = stderr.isTty ? '\r\u001b[K' : '';
@@ -38,7 +39,11 @@ export function createProgress(environment: Environment): Progress {
         speed = { events: state.events, atMs: state.elapsedMs, perSecond };
       }
       const rate = speed.atMs === 0 ? (state.events / state.elapsedMs) * 1000 : speed.perSecond;
-      void stderr.write(stderr.isTty ? `${erase}${progressText(state, rate, BAR_WIDTH).slice(0, stderr.columns - 1)}` : `${progressText(state, rate, 0)}\n`);
+      void stderr.write(
+        stderr.isTty
+          ? `${erase}${progressText(state, rate, { noun, barWidth: BAR_WIDTH }).slice(0, stderr.columns - 1)}`
+          : `${progressText(state, rate, { noun, barWidth: 0 })}\n`,
+      );
     },
     note(text) {
       void stderr.write(`${erase}${text}\n`);
@@ -49,9 +54,14 @@ export function createProgress(environment: Environment): Progress {
   };
 }
 
-export function progressText(state: ProgressState, eventsPerSecond: number, barWidth: number): string {
+export function progressText(
+  state: ProgressState,
+  perSecond: number,
+  look: { noun: string; barWidth: number },
+): string {
+  const { noun, barWidth } = look;
   const { totalBytes, bytesRead, events, rejected, elapsedMs } = state;
-  const parts = [`${formatCount(events)} events`, `${formatCount(Math.round(eventsPerSecond))}/s`];
+  const parts = [`${formatCount(events)} ${noun}`, `${formatCount(Math.round(perSecond))}/s`];
   if (rejected > 0) parts.push(`${formatCount(rejected)} rejected`);
   if (totalBytes === undefined || totalBytes === 0) return [...parts, formatDuration(elapsedMs)].join('  ');
   // What is read runs ahead of what is counted only by one buffer.

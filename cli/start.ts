@@ -1,11 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { STOP_TIMEOUT_MS, progressLines, startAll } from './cluster.js';
+import { progressLines, STOP_TIMEOUT_MS, startAll } from './cluster.js';
 import { addressOf, type CommonOptions } from './contact.js';
 import type { Environment } from './environment.js';
 import { EXIT, type ExitCode } from './exit.js';
 import { formatBytes, formatCount, formatDuration, table } from './format.js';
+import {
+  isNewCluster,
+  isReady,
+  type LocalCluster,
+  localCluster,
+  type Sight,
+  stateOf,
+  stopNodes,
+  watch,
+} from './node-processes.js';
 import { livePid } from './state-folder.js';
-import { isNewCluster, isReady, type LocalCluster, localCluster, type Sight, stateOf, stopNodes, watch } from './node-processes.js';
 
 /** `tallyring start`, which `npm start` runs: the whole cluster in the foreground, until Ctrl-C. */
 
@@ -19,12 +28,18 @@ export async function start(environment: Environment, options: CommonOptions): P
   const before = nodeIds.filter((id) => livePid(cluster.data, id) !== undefined);
   const stop = stopper(environment, cluster, nodeIds);
   const what = isNewCluster(cluster) ? 'new cluster' : 'cluster';
-  await environment.stderr.write(`${what} ${cluster.config.cluster}: ${nodeIds.join(', ')}; state in ${cluster.data}\n`);
+  await environment.stderr.write(
+    `${what} ${cluster.config.cluster}: ${nodeIds.join(', ')}; state in ${cluster.data}\n`,
+  );
   try {
     await startAll(cluster, progressLines(environment), () => stop.asked);
   } catch (error) {
     // What was running before is not this command's to stop.
-    await stopNodes(cluster, nodeIds.filter((id) => !before.includes(id)), STOP_TIMEOUT_MS);
+    await stopNodes(
+      cluster,
+      nodeIds.filter((id) => !before.includes(id)),
+      STOP_TIMEOUT_MS,
+    );
     throw error;
   }
   if (!stop.asked) {
@@ -68,7 +83,9 @@ function stopper(environment: Environment, cluster: LocalCluster, nodeIds: strin
     async now() {
       await environment.stderr.write('stopping all nodes (Ctrl-C again: kill them) …\n');
       const killed = await stopNodes(cluster, nodeIds, STOP_TIMEOUT_MS);
-      await environment.stderr.write(killed.length === 0 ? 'stopped\n' : `stopped; had to kill ${killed.join(', ')}\n`);
+      await environment.stderr.write(
+        killed.length === 0 ? 'stopped\n' : `stopped; had to kill ${killed.join(', ')}\n`,
+      );
     },
   };
 }
@@ -88,7 +105,11 @@ Ctrl-C stops the cluster.
 `;
 }
 
-async function showUntilStopped(environment: Environment, cluster: LocalCluster, options: { json: boolean; stop: Stop }): Promise<void> {
+async function showUntilStopped(
+  environment: Environment,
+  cluster: LocalCluster,
+  options: { json: boolean; stop: Stop },
+): Promise<void> {
   const { stdout } = environment;
   const { stop } = options;
   const repaint = stdout.isTty && !options.json;
@@ -116,14 +137,22 @@ async function showUntilStopped(environment: Environment, cluster: LocalCluster,
 }
 
 function sightJson(sight: Sight) {
-  return { nodeId: sight.node.id, address: addressOf(sight.node), pid: sight.pid ?? null, state: stateOf(sight) };
+  return {
+    nodeId: sight.node.id,
+    address: addressOf(sight.node),
+    pid: sight.pid ?? null,
+    state: stateOf(sight),
+  };
 }
 
 export function statusTable(sights: readonly Sight[]): string {
   const head = ['', 'node', 'address', 'pid', 'state', 'entries', 'memory', 'hints', 'up for'];
   const rows = sights.map((sight) => {
     const { node, pid, report } = sight;
-    const hints = report === undefined ? '' : formatCount(Object.values(report.hints).reduce((sum, count) => sum + count, 0));
+    const hints =
+      report === undefined
+        ? ''
+        : formatCount(Object.values(report.hints).reduce((sum, count) => sum + count, 0));
     return [
       isReady(sight) ? '●' : '○',
       node.id,

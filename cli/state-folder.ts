@@ -1,5 +1,16 @@
 import { execFileSync } from 'node:child_process';
-import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readdirSync, readFileSync, readSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { TallyringError } from '../proto/errors.js';
 
@@ -62,7 +73,10 @@ export const systemProcesses: ProcessTable = {
       // No /proc: ask ps, which is everywhere else.
     }
     try {
-      const text = execFileSync('ps', ['-o', 'command=', '-p', String(pid)], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+      const text = execFileSync('ps', ['-o', 'command=', '-p', String(pid)], {
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'ignore'],
+      });
       return text.trim().split(/\s+/);
     } catch {
       return undefined;
@@ -73,11 +87,21 @@ export const systemProcesses: ProcessTable = {
 
 /** Whether a command line is that of `tallyring node NODEID`. */
 export function isNodeCommand(words: readonly string[], nodeId: string): boolean {
-  return words.some((word, i) => word === 'node' && words[i + 1] === nodeId && i > 0 && /(main\.js|main\.ts|tallyring)$/.test(words[i - 1]!));
+  return words.some(
+    (word, i) =>
+      word === 'node' &&
+      words[i + 1] === nodeId &&
+      i > 0 &&
+      /(main\.js|main\.ts|tallyring)$/.test(words[i - 1]!),
+  );
 }
 
 /** The pid of the node's live process, verified to be that; `undefined` when it does not run. */
-export function livePid(data: string, nodeId: string, processes: ProcessTable = systemProcesses): number | undefined {
+export function livePid(
+  data: string,
+  nodeId: string,
+  processes: ProcessTable = systemProcesses,
+): number | undefined {
   const folder = nodeFolder(data, nodeId);
   const pid = Number(readText(join(folder, 'pid')));
   if (!Number.isSafeInteger(pid) || pid <= 1 || !processes.isAlive(pid)) return undefined;
@@ -97,7 +121,12 @@ function readText(path: string): string {
 }
 
 /** Declares `pid` the node's process. Throws FAILED_PRECONDITION when another one lives. */
-export function claimPidFile(data: string, nodeId: string, pid: number, processes: ProcessTable = systemProcesses): void {
+export function claimPidFile(
+  data: string,
+  nodeId: string,
+  pid: number,
+  processes: ProcessTable = systemProcesses,
+): void {
   const folder = nodeFolder(data, nodeId);
   mkdirSync(folder, { recursive: true });
   const living = livePid(data, nodeId, processes);

@@ -24,7 +24,8 @@ export function createCursor(nodeId: string, scan: Scan): Cursor {
   let last: Buffer | undefined;
   return {
     nodeId,
-    peek: () => (at < page.keys.length ? { key: page.keys[at]!, hash: page.hashes.readBigUInt64BE(at * 8) } : undefined),
+    peek: () =>
+      at < page.keys.length ? { key: page.keys[at]!, hash: page.hashes.readBigUInt64BE(at * 8) } : undefined,
     advance: () => {
       at++;
     },
@@ -33,7 +34,10 @@ export function createCursor(nodeId: string, scan: Scan): Cursor {
       last = page.keys.at(-1) ?? last;
       page = await scan(last);
       at = 0;
-      if (page.hashes.length !== page.keys.length * 8) throw new Error(`node ${nodeId} sent ${page.keys.length} keys but ${page.hashes.length} bytes of hashes`);
+      if (page.hashes.length !== page.keys.length * 8)
+        throw new Error(
+          `node ${nodeId} sent ${page.keys.length} keys but ${page.hashes.length} bytes of hashes`,
+        );
     },
   };
 }
@@ -48,7 +52,10 @@ export interface EntryHolders {
  * Calls back with every distinct key of all cursors, in order, and who holds it with what hash. The map is
  * reused: read it at once. Memory: one page per cursor.
  */
-export async function mergeScans(cursors: readonly Cursor[], visit: (holders: EntryHolders) => void): Promise<void> {
+export async function mergeScans(
+  cursors: readonly Cursor[],
+  visit: (holders: EntryHolders) => void,
+): Promise<void> {
   const hashes = new Map<string, bigint>();
   for (;;) {
     const empty = cursors.filter((cursor) => cursor.needsPage());
@@ -59,7 +66,8 @@ export async function mergeScans(cursors: readonly Cursor[], visit: (holders: En
     let least: Buffer | undefined;
     for (const cursor of cursors) {
       const next = cursor.peek();
-      if (next !== undefined && (least === undefined || Buffer.compare(next.key, least) < 0)) least = next.key;
+      if (next !== undefined && (least === undefined || Buffer.compare(next.key, least) < 0))
+        least = next.key;
     }
     if (least === undefined) return;
     hashes.clear();
@@ -74,7 +82,10 @@ export async function mergeScans(cursors: readonly Cursor[], visit: (holders: En
 }
 
 /** Of an entry: replicas that lack it, and whether those that have it differ. */
-export function differenceOf(replicas: readonly string[], hashes: ReadonlyMap<string, bigint>): { lacking: string[]; differ: boolean } | undefined {
+export function differenceOf(
+  replicas: readonly string[],
+  hashes: ReadonlyMap<string, bigint>,
+): { lacking: string[]; differ: boolean } | undefined {
   let first: bigint | undefined;
   let differ = false;
   let lacking: string[] | undefined;

@@ -33,8 +33,14 @@ interface Findings {
   shown: Difference[];
 }
 
-export async function verify(environment: Environment, options: CommonOptions & { keysLimit?: string }): Promise<ExitCode> {
-  const limit = options.keysLimit === undefined ? DEFAULT_SHOWN : Math.floor(parsePositive('--keys-limit', options.keysLimit));
+export async function verify(
+  environment: Environment,
+  options: CommonOptions & { keysLimit?: string },
+): Promise<ExitCode> {
+  const limit =
+    options.keysLimit === undefined
+      ? DEFAULT_SHOWN
+      : Math.floor(parsePositive('--keys-limit', options.keysLimit));
   return withContact(environment, options, async (contact) => {
     const startedMs = performance.now();
     const { findings, nodeIds } = await compare(environment, contact, limit);
@@ -48,11 +54,15 @@ export async function verify(environment: Environment, options: CommonOptions & 
   });
 }
 
-async function compare(environment: Environment, contact: Contact, limit: number): Promise<{ findings: Findings; nodeIds: string[] }> {
+async function compare(
+  environment: Environment,
+  contact: Contact,
+  limit: number,
+): Promise<{ findings: Findings; nodeIds: string[] }> {
   const { timeoutMs } = contact;
   const cluster = await contact.call((node) => node.describe({ timeoutMs }));
   const ring = ringOf(cluster);
-  const progress = createProgress(environment);
+  const progress = createProgress(environment, 'entries');
   const startedMs = performance.now();
   const findings: Findings = { entries: 0, differences: 0, cells: 0, elsewhere: 0, shown: [] };
   let read = 0;
@@ -64,7 +74,13 @@ async function compare(environment: Environment, contact: Contact, limit: number
           throw unreadable(nodeId, error);
         });
         read += page.keys.length;
-        progress.update({ events: read, rejected: 0, elapsedMs: performance.now() - startedMs, bytesRead: 0, totalBytes: undefined });
+        progress.update({
+          events: read,
+          rejected: 0,
+          elapsedMs: performance.now() - startedMs,
+          bytesRead: 0,
+          totalBytes: undefined,
+        });
         return page;
       });
     }),
@@ -101,10 +117,14 @@ async function compare(environment: Environment, contact: Contact, limit: number
 
 function unreadable(nodeId: string, error: unknown): TallyringError {
   const known = asTallyringError(error);
-  return new TallyringError('UNAVAILABLE', `node ${nodeId} cannot be read, so nothing is verified: ${known.message}`, {
-    cause: error,
-    mayHaveApplied: false,
-  });
+  return new TallyringError(
+    'UNAVAILABLE',
+    `node ${nodeId} cannot be read, so nothing is verified: ${known.message}`,
+    {
+      cause: error,
+      mayHaveApplied: false,
+    },
+  );
 }
 
 function describe(key: Buffer, { lacking, differ }: { lacking: string[]; differ: boolean }): Difference {
@@ -117,12 +137,20 @@ function describe(key: Buffer, { lacking, differ }: { lacking: string[]; differ:
 function findingsText(findings: Findings, how: string): string {
   const { entries, differences, cells, elsewhere, shown } = findings;
   const lines = shown.map(({ key, eventType, granularity, start, producerId, lacking, differ }) => {
-    const what = [...(lacking.length > 0 ? [`lacking on ${lacking.join(', ')}`] : []), ...(differ ? ['replicas differ'] : [])];
+    const what = [
+      ...(lacking.length > 0 ? [`lacking on ${lacking.join(', ')}`] : []),
+      ...(differ ? ['replicas differ'] : []),
+    ];
     return `  ${key}  ${eventType}  ${granularity}${start === undefined ? '' : ` ${start}`}  producer ${producerId}: ${what.join('; ')}`;
   });
-  if (differences > shown.length) lines.push(`  … and ${formatCount(differences - shown.length)} more entries`);
-  const rest = elsewhere > 0 ? `${formatCount(elsewhere)} entries lie on nodes that do not replicate them (harmless)\n` : '';
-  if (differences === 0) return `clean: ${formatCount(entries)} entries, every replica equal (${how})\n${rest}`;
+  if (differences > shown.length)
+    lines.push(`  … and ${formatCount(differences - shown.length)} more entries`);
+  const rest =
+    elsewhere > 0
+      ? `${formatCount(elsewhere)} entries lie on nodes that do not replicate them (harmless)\n`
+      : '';
+  if (differences === 0)
+    return `clean: ${formatCount(entries)} entries, every replica equal (${how})\n${rest}`;
   return `${formatCount(cells)} cells differ, in ${formatCount(differences)} of ${formatCount(entries)} entries (${how}):
 ${lines.join('\n')}
 ${rest}Repair goes on by itself; what is written meanwhile may show here too. Run verify again in a few seconds.

@@ -2,7 +2,7 @@ import type { ClusterDescription } from '../proto/calls.js';
 import { asTallyringError } from '../proto/errors.js';
 import { ClientApi } from './client-api.js';
 import { type ClusterConfig, type NodeConfig, VERSION } from './config.js';
-import { configHash } from './gossip/config-hash.js';
+import { configHash } from './gossip/admission.js';
 import { Gossiper } from './gossip/gossiper.js';
 import type { Facts } from './gossip/membership.js';
 import { Mint } from './mint.js';
@@ -24,7 +24,7 @@ import { openReplicaStore } from './repair/tree-store.js';
 import { buildRing } from './ring/build.js';
 import { ownership } from './ring/ownership.js';
 import { HintStore } from './storage/hints.js';
-import { supersedes } from './storage/kinds.js';
+import { mergeValues } from './storage/kinds.js';
 import type { Store } from './storage/store.js';
 
 /** A node's parts, wired. */
@@ -97,10 +97,13 @@ export async function composeNode(parts: NodeParts): Promise<ComposedNode> {
     heard: (id, storeId, batch) => memory.heard(id, storeId, batch),
   };
   const mint = new Mint({ clock, random, membership: gossiper });
-  const hints = await HintStore.open({ local: store.local, limits, metrics, logger });
+  const hints = await HintStore.open({ records: store.local, limits, clock, metrics });
   const hintReplay = new HintReplay(context, hints);
   const writes = new Writes(context, (id, missed) => hintReplay.keep(id, missed));
-  const reads = new Reads(context, supersedes);
+  const reads = new Reads(
+    context,
+    (key, incoming, held) => mergeValues(key, held, incoming) === 'incoming',
+  );
   const { rollups } = config;
   const mintFor = (kind: 'sdk' | 'node') => (above: Buffer | undefined) => mint.mint(kind, above);
   const counting = new PlainCounting({ context, writes, rollups, mint: mintFor('node') });

@@ -46,6 +46,8 @@ const limitsSchema = z.strictObject({
   /** Hints for one target; over it, or older than maxHintAgeMs, anti-entropy takes over. */
   maxHintBytesPerTarget: positive.default(256 * 1024 * 1024),
   maxHintAgeMs: positive.default(3 * 3_600_000),
+  /** Hint entries on their way to the disk; what comes beyond is left to anti-entropy. */
+  maxWaitingHints: positive.default(200_000),
   /** Replay of hints, entries per second and target. */
   hintReplayPerSecond: positive.default(20_000),
   /** Time between two anti-entropy rounds, each with one peer, and entries exchanged per second. */

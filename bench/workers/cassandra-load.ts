@@ -13,17 +13,24 @@ const UPDATE = 'UPDATE bench.counters SET n = n + 1 WHERE key = ?';
 /** As much of cassandra-driver as is used; the package itself is no dependency. */
 interface Driver {
   connect(): Promise<void>;
-  execute(query: string, parameters?: unknown[], options?: object): Promise<unknown>;
+  execute(
+    query: string,
+    parameters?: unknown[],
+    options?: object,
+  ): Promise<{ rows: Record<string, unknown>[] }>;
   batch(queries: { query: string; params: unknown[] }[], options: object): Promise<unknown>;
 }
 
 let driver: Driver;
 let nextKey = 0;
+let acknowledged = 0;
+let failures = 0;
 
 serveWorker({
   open,
   single: ({ ms }: { ms: number }) => load(ms, IN_FLIGHT, updateOne),
   batches: ({ ms }: { ms: number }) => load(ms, BATCHES_IN_FLIGHT, updateBatch),
+  check,
 });
 
 interface OpenArgument {
@@ -84,6 +91,19 @@ async function load(ms: number, inFlight: number, update: () => Promise<number>)
     }
   };
   await Promise.all(Array.from({ length: inFlight }, loop));
+  acknowledged += done;
+  failures += failed;
   if (done === 0) throw lastError;
   return { perSecond: (done * 1000) / (performance.now() - startMs), failed };
+}
+
+/** Whether the table holds what was acknowledged: a rate of updates that are not there would be worth nothing. */
+async function check(): Promise<void> {
+  const rows = await driver.execute('SELECT sum(n) AS stored FROM bench.counters');
+  const stored = Number(rows.rows[0]?.stored);
+  const isRight = failures === 0 ? stored === acknowledged : stored >= acknowledged;
+  if (!isRight)
+    throw new Error(
+      `${acknowledged} updates were acknowledged (${failures} failed) but ${stored} are stored`,
+    );
 }

@@ -10,6 +10,8 @@ const CHUNK = 2_000;
 /** Flushes waited for at a time; more only lengthens queues. */
 const MAX_FLUSHES = 4;
 const SKEWED_CHUNK = 1_000;
+/** Keys read back after a load. */
+const SAMPLE = 50;
 const EVENT_TYPE = 'view';
 
 let client: Client;
@@ -31,7 +33,11 @@ async function countNewKeys(keys: number): Promise<void> {
 }
 
 function newKey(): string {
-  return `bench-${(nextKey++).toString(36).padStart(6, '0')}`;
+  return keyOf(nextKey++);
+}
+
+function keyOf(number: number): string {
+  return `bench-${number.toString(36).padStart(6, '0')}`;
 }
 
 /** Distinct keys as fast as they are acknowledged, for `ms` or until `maxKeys`. What was acknowledged when. */
@@ -51,6 +57,7 @@ async function loadDistinct({ ms, maxKeys }: { ms: number; maxKeys?: number }): 
     }
   };
   await Promise.all(Array.from({ length: MAX_FLUSHES }, pump));
+  for (let i = 0; i < SAMPLE; i++) await checkTotal(keyOf(Math.floor((i * nextKey) / SAMPLE)), 1);
   return samples;
 }
 

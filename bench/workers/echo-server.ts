@@ -1,6 +1,6 @@
 /** A bare grpc-js server: answers Increment with an empty message and does nothing else. */
 import { type handleUnaryCall, Server, ServerCredentials } from '@grpc/grpc-js';
-import { incrementMethod, type PlainIncrement } from '../increment-service.js';
+import { counterMethods, type PlainIncrement } from '../counter-service.js';
 import { serveWorker } from '../worker.js';
 
 serveWorker({ listen });
@@ -9,7 +9,7 @@ serveWorker({ listen });
 async function listen(): Promise<string> {
   const server = new Server();
   const echo: handleUnaryCall<PlainIncrement, object> = (_call, callback) => callback(null, {});
-  server.addService({ Increment: incrementMethod() }, { Increment: echo });
+  server.addService({ Increment: counterMethods().Increment }, { Increment: echo });
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
       error ? reject(error) : resolve(bound),

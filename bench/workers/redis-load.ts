@@ -12,6 +12,8 @@ let connections: RedisConnection[] = [];
 let nextKey = 0;
 let ranks: Uint32Array = new Uint32Array(0);
 let nextDraw = 0;
+/** INCR commands answered so far. */
+let answered = 0;
 
 serveWorker({
   open,
@@ -19,6 +21,7 @@ serveWorker({
   distinctAlone: ({ ms }: { ms: number }) => load(ms, connections.slice(0, 1), distinctPipeline),
   distinctWait: ({ ms }: { ms: number }) => load(ms, connections, waitPipeline),
   events: ({ ms }: { ms: number }) => load(ms, connections, eventPipeline),
+  check,
 });
 
 interface Pipeline {
@@ -26,6 +29,7 @@ interface Pipeline {
   /** Replies to wait for, and what counts as done with them. */
   commands: number;
   done: number;
+  increments: number;
 }
 
 interface OpenArgument {
@@ -52,6 +56,7 @@ async function load(
       const pipeline = makePipeline();
       await connection.sendBytes(pipeline.bytes, pipeline.commands);
       done += pipeline.done;
+      answered += pipeline.increments;
     }
   };
   await Promise.all(through.map(pump));
@@ -66,15 +71,15 @@ function incr(key: string): string {
 function distinctPipeline(): Pipeline {
   let bytes = '';
   for (let i = 0; i < PIPELINE; i++) bytes += incr(`bench-${(nextKey++).toString(36).padStart(6, '0')}`);
-  return { bytes, commands: PIPELINE, done: PIPELINE };
+  return { bytes, commands: PIPELINE, done: PIPELINE, increments: PIPELINE };
 }
 
 const WAIT_ONE = encodeCommand(['WAIT', '1', '1000']).toString();
 
 /** The same, answered only when one replica has it too (in memory): the nearest to a quorum that Redis has. */
 function waitPipeline(): Pipeline {
-  const { bytes, commands, done } = distinctPipeline();
-  return { bytes: bytes + WAIT_ONE, commands: commands + 1, done };
+  const pipeline = distinctPipeline();
+  return { ...pipeline, bytes: pipeline.bytes + WAIT_ONE, commands: pipeline.commands + 1 };
 }
 
 /** Skewed events, one by one, each into its total, day and hour. */
@@ -88,5 +93,12 @@ function eventPipeline(): Pipeline {
     const key = `video-${ranks[nextDraw++ % ranks.length]}:view`;
     bytes += incr(key) + incr(`${key}:d${day}`) + incr(`${key}:h${hour}`);
   }
-  return { bytes, commands: events * 3, done: events };
+  return { bytes, commands: events * 3, done: events, increments: events * 3 };
+}
+
+/** Whether the server counted as many INCR as were answered: the client's own arithmetic is checked by it. */
+async function check(): Promise<void> {
+  const [info] = await connections[0]!.send([['INFO', 'commandstats']]);
+  const executed = Number(/cmdstat_incr:calls=(\d+)/.exec(String(info))?.[1]);
+  if (executed !== answered) throw new Error(`${answered} INCR were answered but ${executed} executed`);
 }

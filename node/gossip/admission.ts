@@ -40,11 +40,17 @@ export function refusalOf(header: Header, from: string, view: AdmissionView): st
   return refusalOfIdentity(header, view);
 }
 
-/** Why one endpoint's delta is not taken in; the others of its message are. */
+/**
+ * Why one endpoint's delta is not taken in; the others of its message are. Old gossip is no reason: merging
+ * drops it.
+ */
 export function refusalOfDelta(delta: Delta, view: AdmissionView): string | undefined {
-  const storeId = delta.facts.get('storeId')?.value;
-  const identity = { nodeId: delta.nodeId, generation: delta.generation };
-  return refusalOfIdentity({ ...identity, storeId: typeof storeId === 'string' ? storeId : '' }, view);
+  const { nodeId, generation } = delta;
+  if (view.known !== undefined && generation < view.known.generation) return undefined;
+  const isSameProcess = generation === view.known?.generation;
+  const told =
+    delta.facts.get('storeId')?.value ?? (isSameProcess ? factOf(view.known, 'storeId') : undefined);
+  return refusalOfIdentity({ nodeId, generation, storeId: String(told ?? '') }, view);
 }
 
 function refusalOfIdentity(
@@ -55,8 +61,8 @@ function refusalOfIdentity(
     return `node ${nodeId} has a generation over a year ahead: check both clocks`;
   }
   const knownStore = factOf(known, 'storeId') ?? '';
-  if (isBeating && storeId !== '' && knownStore !== '' && storeId !== knownStore) {
-    return `node ${nodeId} is already live with store ${knownStore}, not ${storeId}: two processes claim one nodeId`;
+  if (isBeating && knownStore !== '' && storeId !== knownStore) {
+    return `node ${nodeId} is already live with store ${knownStore}, not ${storeId || 'none'}: two processes claim one nodeId`;
   }
   return undefined;
 }

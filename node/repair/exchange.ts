@@ -37,7 +37,7 @@ export class Exchange {
   async run(peer: string, leaves: LeafSet): Promise<Exchanged> {
     const { peers, timers } = this.#context;
     const total: Exchanged = { pulled: 0, pushed: 0, whole: true };
-    let from = FIRST_ENTRY;
+    let from: Buffer = FIRST_ENTRY;
     let after: Buffer | undefined;
     for (;;) {
       const epoch = this.#context.ring().epoch;

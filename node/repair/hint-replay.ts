@@ -13,6 +13,8 @@ export class HintReplay {
   readonly #context: NodeContext;
   readonly #hints: HintStore;
   readonly #replaying = new Set<string>();
+  /** Entries on their way into the hint store. */
+  #waiting = 0;
   #stopped = false;
 
   constructor(context: NodeContext, hints: HintStore) {
@@ -23,9 +25,17 @@ export class HintReplay {
   /** Stores a hint for each entry; never waits, never throws: a lost hint is anti-entropy's to find. */
   keep(nodeId: string, entries: readonly Entry[]): void {
     if (nodeId === this.#context.nodeId || entries.length === 0) return;
-    const { clock, logger } = this.#context;
-    this.#hints.add(nodeId, entries, clock.wallMs()).catch((error: unknown) => {
+    const { clock, logger, limits, metrics } = this.#context;
+    if (this.#waiting + entries.length > limits.maxWaitingHints) {
+      metrics.hintsDropped.inc({ target: nodeId }, entries.length);
+      return;
+    }
+    this.#waiting += entries.length;
+    const stored = this.#hints.add(nodeId, entries, clock.wallMs()).catch((error: unknown) => {
       logger.warn({ nodeId }, `hints were not kept: ${asTallyringError(error).message}`);
+    });
+    void stored.finally(() => {
+      this.#waiting -= entries.length;
     });
   }
 

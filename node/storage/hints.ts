@@ -54,7 +54,7 @@ export class HintStore {
   static async open(options: HintStoreOptions): Promise<HintStore> {
     const stats = new Map<string, HintStats>();
     const to = prefixEnd(STATS);
-    let from = STATS;
+    let from: Buffer = STATS;
     for (;;) {
       const page = await options.records.page({ from, to }, DROP_PAGE);
       for (const { key, value } of page) {

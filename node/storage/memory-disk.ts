@@ -9,6 +9,8 @@ const LOG_BATCHES = 16;
 interface Batch {
   changes: { key: string; former: Buffer | undefined; value: Buffer | undefined }[];
   durable: boolean;
+  /** Taken in after a failed write: it was acknowledged, and is gone at the next open. */
+  poisoned: boolean;
 }
 
 export interface MemoryDiskOptions {
@@ -61,9 +63,9 @@ export class MemoryDisk {
 
   /** Opens the disk for one process. What was readable is durable from here on, as LevelDB's open makes it. */
   open(timers: Timers): Engine {
-    this.#openedBy = ++this.#processes;
+    this.#reload(() => true);
     this.#log = [];
-    this.#poisoned = false;
+    this.#openedBy = ++this.#processes;
     return new MemoryEngine(this, timers, this.#openedBy);
   }
 
@@ -72,17 +74,11 @@ export class MemoryDisk {
    * process still awaits never comes.
    */
   kill(): void {
-    const unsynced = this.#log.filter((batch) => !batch.durable);
-    for (const batch of unsynced.toReversed()) this.#undo(batch);
-    for (const batch of unsynced) {
-      if (!this.#poisoned && this.random.next() < 0.5) this.#redo(batch);
-    }
-    if (this.#inFlight !== undefined && !this.#poisoned && this.random.next() < 0.5) {
-      this.#apply(this.#inFlight.writes, true);
-    }
-    this.#inFlight = undefined;
+    const inFlight = this.#inFlight;
+    const poisoned = this.#poisoned;
+    this.#reload(() => this.random.next() < 0.5);
+    if (inFlight !== undefined && !poisoned && this.random.next() < 0.5) this.#apply(inFlight.writes, true);
     this.#openedBy = undefined;
-    this.#poisoned = false;
   }
 
   /** A page in the middle of the log is lost: one batch, never the newest. False when the log is too short. */
@@ -165,7 +161,7 @@ export class MemoryDisk {
   }
 
   #apply(writes: readonly EngineWrite[], durable: boolean): void {
-    const batch: Batch = { changes: [], durable };
+    const batch: Batch = { changes: [], durable, poisoned: this.#poisoned };
     for (const write of writes) {
       const key = write.key.toString('latin1');
       // A copy: the disk shares no memory with the process, and each write is an object of its own.
@@ -177,12 +173,20 @@ export class MemoryDisk {
     while (this.#log.length > LOG_BATCHES && this.#log[0]!.durable) this.#log.shift();
   }
 
-  #undo(batch: Batch): void {
-    for (const { key, former } of batch.changes.toReversed()) this.#put(key, former);
-  }
-
-  #redo(batch: Batch): void {
-    for (const { key, value } of batch.changes) this.#put(key, value);
+  /** What the disk holds when it is read anew: of the batches that were not synced, those that survive. */
+  #reload(survives: () => boolean): void {
+    const unsynced = this.#log.filter((batch) => !batch.durable);
+    for (const batch of unsynced.toReversed()) {
+      for (const { key, former } of batch.changes.toReversed()) this.#put(key, former);
+    }
+    const survivors = unsynced.filter((batch) => !batch.poisoned && survives());
+    for (const batch of survivors) {
+      for (const { key, value } of batch.changes) this.#put(key, value);
+      batch.durable = true;
+    }
+    this.#log = this.#log.filter((batch) => batch.durable);
+    this.#inFlight = undefined;
+    this.#poisoned = false;
   }
 
   #put(key: string, value: Buffer | undefined): void {

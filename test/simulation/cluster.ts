@@ -30,8 +30,10 @@ export class SimNode {
   process: SimProcess | undefined;
   node: TallyNode | undefined;
   store: Store | undefined;
-  /** 1 with the first start; each process has the next. */
+  /** Greater at every start, and at least the wall time in seconds. */
   generation = 0;
+  starts = 0;
+  failedToStart = false;
 
   constructor(nodeId: string, clock: VirtualClock) {
     this.nodeId = nodeId;
@@ -86,19 +88,22 @@ export class SimCluster {
   start(nodeId: string, newCluster = false): void {
     const { config, trace, random } = this.#parts;
     const machine = this.node(nodeId);
-    const generation = ++machine.generation;
+    const generation = Math.max(machine.generation + 1, Math.floor(machine.clock.wallMs() / 1000));
+    machine.generation = generation;
+    const started = ++machine.starts;
     const process = new SimProcess(nodeId, this.#parts.time);
-    trace.note(`${nodeId} starts (process ${generation})`);
+    trace.note(`${nodeId} starts (process ${started})`);
     machine.process = process;
+    machine.failedToStart = false;
     machine.store = undefined;
     machine.node = createNode({
       config: config.cluster,
       nodeId,
-      generation: Math.floor(machine.clock.wallMs() / 1000) + generation,
+      generation,
       newCluster,
       clock: machine.clock,
       timers: process,
-      random: random.fork(`${nodeId}/${generation}`),
+      random: random.fork(`${nodeId}/${started}`),
       logger: this.#logger(nodeId),
       metrics: createMetrics(nodeId),
       peers: simPeers(this.network, process),
@@ -107,12 +112,13 @@ export class SimCluster {
     const { node } = machine;
     this.network.attach(process, serveNode(node));
     node.start().then(
-      () => trace.note(`${nodeId} is up (process ${generation}): ${node.health().status}`),
+      () => trace.note(`${nodeId} is up (process ${started}): ${node.health().status}`),
       (error: Error) => {
         if (!process.alive) return;
-        this.failedStarts.push(`${nodeId}: ${error.message}`);
+        if (!isInjected(error)) this.failedStarts.push(`${nodeId}: ${error.message}`);
         trace.note(`${nodeId} does not start: ${error.message}`);
         this.kill(nodeId);
+        machine.failedToStart = true;
       },
     );
   }
@@ -219,4 +225,12 @@ export class SimCluster {
   stores(): Map<string, Entry[]> {
     return new Map(this.nodes.map(({ nodeId }) => [nodeId, this.disks.entries(nodeId)]));
   }
+}
+
+/** Whether a start failed of a write that the harness let fail. */
+function isInjected(error: unknown): boolean {
+  for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
+    if (cause.message.includes('no space left')) return true;
+  }
+  return false;
 }

@@ -62,6 +62,12 @@ export class SimDisks {
     disk.failingWrites = 0;
   }
 
+  /** From now on the disk is fast and no write fails. */
+  repair(nodeId: string): void {
+    this.slow(nodeId, 1);
+    this.#disk(nodeId).failingWrites = 0;
+  }
+
   slow(nodeId: string, factor: number): void {
     this.#slots.get(nodeId)!.slowness = factor;
   }

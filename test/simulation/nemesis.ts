@@ -35,7 +35,7 @@ export class Nemesis {
 
   start(): void {
     for (const kind of FAULT_KINDS) this.#plan(kind);
-    this.#watchStores();
+    this.#operate();
   }
 
   #plan(kind: FaultKind): void {
@@ -76,11 +76,10 @@ export class Nemesis {
     cluster.network.healAll();
     for (const node of cluster.nodes) {
       node.clock.offsetMs = 0;
-      cluster.disks.slow(node.nodeId, 1);
       cluster.resume(node.nodeId);
+      cluster.disks.repair(node.nodeId);
       if (!node.running || node.storeFailed) this.#restart(node.nodeId);
     }
-    this.#watchStores();
   }
 
   #later(fromMs: number, toMs: number, act: () => void): void {
@@ -189,13 +188,14 @@ export class Nemesis {
     cluster.disks.failNextWrite(nodeId);
   }
 
-  /** The operator: restarts a node whose store stopped, and notices when a store in doubt is whole again. */
-  #watchStores(): void {
+  /** The operator: restarts a node whose store stopped, or that did not come up. */
+  #operate(): void {
     const { cluster, time, random } = this.#parts;
     for (const node of cluster.nodes) {
-      if (node.running && !node.paused && node.storeFailed && random.chance(0.3)) this.#restart(node.nodeId);
+      const stuck = node.storeFailed || node.failedToStart;
+      if (stuck && !node.paused && random.chance(0.3)) this.#restart(node.nodeId);
     }
-    time.after(POLL_MS, () => this.#watchStores());
+    time.after(POLL_MS, () => this.#operate());
   }
 
   /** A store fault may strike when every store is whole and every node is up. */

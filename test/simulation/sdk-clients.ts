@@ -1,5 +1,6 @@
+import { TallyringClient } from '../../client/client.js';
 import { PendingError } from '../../client/errors.js';
-import { type Client, connect } from '../../client/index.js';
+import { silentLogger } from '../../ports/logger.js';
 import { asTallyringError, errorToData } from '../../proto/errors.js';
 import type { IncrementRecord } from './history.js';
 import type { Plants } from './plants.js';
@@ -64,17 +65,21 @@ export class SdkClients {
     const plain = simClientTransport(network, process, nodeAt);
     const transport = this.#plants.clientTransport?.(plain) ?? plain;
     const open = () => {
-      connect({
+      const options = {
         contactPoints: config.cluster.nodes.map((node) => `${node.host}:${node.port}`),
-        transport,
-        clock: time.clock(),
-        timers: process,
-        random,
         consistency: random.pick(config.levels),
         flushIntervalMs: random.pick([5, 20, 200]),
         maxFlushCells: random.pick([3, 100]),
         attemptTimeoutMs: 500,
         requestTimeoutMs: CALL_TIMEOUT_MS,
+      };
+      TallyringClient.open(options, {
+        transport,
+        clock: time.clock(),
+        timers: process,
+        random,
+        logger: silentLogger,
+        keepAlive() {},
       }).then(
         (client) => {
           trace.note(`${name} is connected`);
@@ -89,14 +94,14 @@ export class SdkClients {
     open();
   }
 
-  #run(running: Running, client: Client): void {
+  #run(running: Running, client: TallyringClient): void {
     if (this.#stopped) return;
     const { process, random } = running;
     const perSecond = this.#parts.config.rate;
     running.workload = repeatedly(process, { random, perSecond }, () => this.#increment(running, client));
   }
 
-  #increment({ name, random, waiting }: Running, client: Client): void {
+  #increment({ name, random, waiting }: Running, client: TallyringClient): void {
     const { config, history, time, trace } = this.#parts;
     const event = randomEvent(config, random, time.nowMs);
     const record: IncrementRecord = {
@@ -118,7 +123,7 @@ export class SdkClients {
     const { key, eventType, value, timestampMs, level } = event;
     // What increment() throws at once was not counted; so are its other errors but PendingError.
     const taken = async () =>
-      client.increment(key, eventType, { value, timestamp: timestampMs, consistency: level });
+      client.increment(key, eventType, { by: value, timestamp: timestampMs, consistency: level });
     taken().then(
       () => end('acknowledged'),
       (error: unknown) => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Shard } from '../../../counter/shard.js';
-import { encodeShard, type Entry, shardKey, tokenOf } from '../../../proto/entry.js';
+import { type Entry, encodeShard, shardKey, tokenOf } from '../../../proto/entry.js';
 import { History, type IncrementRecord, type ReadRecord } from '../history.js';
 import { checkEndings } from './endings.js';
 import { checkFinalValues } from './final-value.js';

@@ -324,6 +324,17 @@ describe('Producer flushes', () => {
     expect(shown(producer.takeFlush(10))).toEqual(['k total 1: 2', 'k day 1: 2', 'k hour 1: 2']);
   });
 
+  it('acknowledgements out of order leave later events to be flushed', () => {
+    const producer = makeProducer(100, ['total']);
+    producer.add('k', 't', 1, 0);
+    const first = producer.takeFlush(10)!;
+    producer.add('k', 't', 1, 0);
+    producer.settle(producer.takeFlush(10)!, ACKED);
+    producer.settle(first, ACKED);
+    producer.add('k', 't', 1, 0);
+    expect(shown(producer.takeFlush(10))).toEqual(['k total 1: 3']);
+  });
+
   it('fails and acknowledges by series', () => {
     const producer = makeProducer(100, ['total']);
     const lost = producer.add('lost', 't', 1, 0);

@@ -126,7 +126,7 @@ describe('consistency levels', () => {
       [2, 2],
       [1, 1],
     ] as const) {
-      const by = west === 0 ? { east } : { east, west };
+      const by: Record<string, number> = west === 0 ? { east } : { east, west };
       const all = [...Array(east).fill('east'), ...Array(west).fill('west')] as string[];
       const sets = Array.from({ length: 2 ** all.length }, (_, bits) => bits);
       const quorum = requirementOf('QUORUM', by, 'east');

@@ -1,0 +1,207 @@
+import { Command, CommanderError } from 'commander';
+import { asTallyringError } from '../proto/errors.js';
+import type { Environment } from './environment.js';
+import { EXIT, type ExitCode, errorJson, errorText, exitOf, usage } from './exit.js';
+
+/**
+ * The command line. Each verb's code is loaded when it runs: `tallyring status` should not pay for what
+ * `import` needs.
+ */
+
+// biome-ignore lint/suspicious/noExplicitAny: commander's options are untyped; each verb names what it takes.
+type Options = any;
+type Action = (words: string[], options: Options) => Promise<ExitCode>;
+
+/** Runs one command line and returns its exit code. Prints failures itself. */
+export async function run(words: readonly string[], environment: Environment): Promise<ExitCode> {
+  let code: ExitCode = EXIT.done;
+  const program = build(environment, (outcome) => {
+    code = outcome;
+  });
+  try {
+    await program.parseAsync([...words], { from: 'user' });
+    return code;
+  } catch (error) {
+    // Help and version are no failures; everything else that commander throws is wrong usage, already printed.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+    if (words.includes('--json')) await environment.stdout.write(`${errorJson(error)}\n`);
+    else await environment.stderr.write(`tallyring: ${errorText(error)}\n`);
+    return exitOf(asTallyringError(error));
+  }
+}
+
+function build(environment: Environment, done: (code: ExitCode) => void): Command {
+  const program = new Command('tallyring')
+    .description('A masterless counter store that counts every increment exactly once.')
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 done, 1 partly, 2 usage, 3 unavailable, 4 in doubt.\nEvery verb takes --json. First steps: npm start, then in another terminal tallyring status.',
+    )
+    .configureOutput({
+      writeOut: (text) => void environment.stdout.write(text),
+      writeErr: (text) => void environment.stderr.write(text),
+    })
+    .exitOverride()
+    .showHelpAfterError('(tallyring --help lists the verbs)');
+
+  /** A verb with the options that all have. */
+  function verb(parent: Command, syntax: string, description: string, action: Action): Command {
+    return parent
+      .command(syntax)
+      .description(description)
+      .option('--json', 'machine-readable output')
+      .option('--config <file>', "cluster.yml (default: that of this folder, else the project's)")
+      .action(async (...parts: unknown[]) => {
+        const command = parts.pop() as Command;
+        const options = parts.pop();
+        done(await action([...command.args], options));
+      });
+  }
+  /** A verb that talks to a cluster. */
+  function asking(parent: Command, syntax: string, description: string, action: Action): Command {
+    return verb(parent, syntax, description, action)
+      .option('--host, --contact <host:port,…>', 'nodes to turn to (default: all of cluster.yml)')
+      .option('--timeout <ms>', 'deadline of each call, milliseconds (default: 5000)');
+  }
+  addProcessVerbs(program, environment, verb);
+  addOperatorVerbs(program, environment, asking);
+  addCounterVerbs(program, environment, asking);
+  return program;
+}
+
+type AddVerb = (parent: Command, syntax: string, description: string, action: Action) => Command;
+
+const DATA_OPTION = ['--data <folder>', 'state folder (default: .tallyring beside cluster.yml)'] as const;
+
+function addProcessVerbs(program: Command, environment: Environment, verb: AddVerb): void {
+  verb(
+    program,
+    'start',
+    'run the cluster of cluster.yml in the foreground until Ctrl-C (npm start)',
+    async (_words, options) => (await import('./start.js')).start(environment, options),
+  ).option(...DATA_OPTION);
+  verb(
+    program,
+    'node <nodeId>',
+    'run one node in this process (for systemd, or another machine)',
+    async ([nodeId], options) => (await import('./node.js')).runNodeVerb(environment, nodeId!, options),
+  )
+    .option(...DATA_OPTION)
+    .option('--new-cluster', 'say that no node of this cluster ever had data');
+
+  const cluster = program.command('cluster').description("the cluster's processes on this machine");
+  const clusterVerbs = () => import('./cluster.js');
+  verb(cluster, 'up', 'start all nodes and wait until they are up and normal', async (_words, options) =>
+    (await clusterVerbs()).clusterUp(environment, options),
+  )
+    .option(...DATA_OPTION)
+    .option('--detach', 'return then, and leave them running');
+  verb(cluster, 'down', 'stop all nodes', async (_words, options) =>
+    (await clusterVerbs()).clusterDown(environment, options),
+  ).option(...DATA_OPTION);
+  verb(cluster, 'kill <nodeId>', 'send a node a signal', async ([nodeId], options) =>
+    (await clusterVerbs()).clusterKill(environment, nodeId!, options),
+  )
+    .option(...DATA_OPTION)
+    .option('--signal <signal>', 'KILL, TERM, 9 …', 'KILL');
+  verb(cluster, 'start <nodeId>', 'start a node', async ([nodeId], options) =>
+    (await clusterVerbs()).clusterStart(environment, nodeId!, options),
+  ).option(...DATA_OPTION);
+  verb(cluster, 'pause <nodeId>', 'stop a node in its tracks (SIGSTOP)', async ([nodeId], options) =>
+    (await clusterVerbs()).clusterSignal(environment, nodeId!, { ...options, resume: false }),
+  ).option(...DATA_OPTION);
+  verb(cluster, 'resume <nodeId>', 'let a paused node go on (SIGCONT)', async ([nodeId], options) =>
+    (await clusterVerbs()).clusterSignal(environment, nodeId!, { ...options, resume: true }),
+  ).option(...DATA_OPTION);
+}
+
+function addOperatorVerbs(program: Command, environment: Environment, asking: AddVerb): void {
+  const operator = () => import('./operator.js');
+  asking(program, 'status', 'the nodes, as nodetool status shows them', async (_words, options) =>
+    (await operator()).status(environment, options),
+  );
+  asking(program, 'ring', 'the tokens of the ring', async (_words, options) =>
+    (await operator()).ring(environment, options),
+  );
+  asking(program, 'info', 'one node', async (_words, options) =>
+    (await operator()).info(environment, options),
+  ).option('--node <N>', 'which node (default: the first that answers)');
+  asking(program, 'gossipinfo', 'what a node knows of the others by gossip', async (_words, options) =>
+    (await operator()).gossipInfo(environment, options),
+  );
+  asking(
+    program,
+    'getendpoints <key>',
+    'the replicas of a key, in preference order',
+    async ([key], options) => (await operator()).getEndpoints(environment, key!, options),
+  );
+  asking(
+    program,
+    'verify',
+    'read every replica directly and report cells whose replicas differ',
+    async (_words, options) => (await import('./verify.js')).verify(environment, options),
+  ).option('--keys-limit <n>', 'differences shown in full (default: 20)');
+}
+
+const LEVEL_OPTION = [
+  '--consistency <level>',
+  'ONE, TWO, THREE, QUORUM, ALL, LOCAL_ONE, LOCAL_QUORUM or EACH_QUORUM',
+  'QUORUM',
+] as const;
+
+function addCounterVerbs(program: Command, environment: Environment, asking: AddVerb): void {
+  const counters = () => import('./counters.js');
+  asking(program, 'inc <key> <eventType>', 'count one event', async ([key, eventType], options) =>
+    (await counters()).increment(environment, { key: key!, eventType: eventType! }, options),
+  )
+    .option('--by <n>', 'value of the event (default: 1)')
+    .option('--at <time>', 'time of the event: ISO 8601 or epoch milliseconds (default: now)')
+    .option(...LEVEL_OPTION);
+  asking(
+    program,
+    'get <key> [eventType]',
+    'read a counter; `get -` reads requests {key, eventType} from standard input, one JSON a line',
+    async (words, options) => {
+      if (words[0] === '-' && words.length === 1)
+        return (await import('./bulk.js')).bulkGet(environment, options);
+      return (await counters()).get(environment, cellOf(words), options);
+    },
+  )
+    .option('--granularity <g>', 'total, day, hour or minute (default: total)')
+    .option('--at <time>', 'a time in the window meant (default: now)')
+    .option('--node <N>', 'ask this node')
+    .option('--local', 'what that node alone holds')
+    .option(...LEVEL_OPTION);
+  asking(
+    program,
+    'stats <key> [eventType]',
+    'read a range of time; `stats -` reads requests {key, eventType, start, end, granularity} from standard input',
+    async (words, options) => {
+      if (words[0] === '-' && words.length === 1)
+        return (await import('./bulk.js')).bulkStats(environment, options);
+      return (await counters()).stats(environment, cellOf(words), options);
+    },
+  )
+    .option('--from <time>', 'start of the range: ISO 8601 or epoch milliseconds')
+    .option('--to <time>', 'end of the range, exclusive (default: now)')
+    .option('--granularity <g>', 'of the series: day, hour or minute')
+    .option('--fill', 'with the empty windows, 10,000 points at most')
+    .option(...LEVEL_OPTION);
+  asking(
+    program,
+    'import <file>',
+    'count the events of a .jsonl or .jsonl.gz file, - is standard input',
+    async ([file], options) => (await import('./import.js')).importFile(environment, file!, options),
+  )
+    .option('--rate <events/s>', 'at most so many events a second')
+    .option('--datacenter <name>', 'whose nodes are asked first')
+    .option(...LEVEL_OPTION);
+}
+
+function cellOf(words: readonly string[]): { key: string; eventType: string } {
+  const [key, eventType] = words;
+  if (eventType !== undefined) return { key: key!, eventType };
+  throw usage(
+    'eventType is missing: tallyring get KEY TYPE, or - alone to read requests from standard input',
+  );
+}

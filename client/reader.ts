@@ -1,0 +1,165 @@
+import type { Clock } from '../ports/clock.js';
+import type { CallOptions, Outcome } from '../proto/calls.js';
+import { asTallyringError, errorFromData, errorToData, TallyringError } from '../proto/errors.js';
+import type { ConsistencyLevel } from '../proto/level.js';
+import { isUnreachable, type KnownNode } from './node-table.js';
+import type { Topology } from './topology.js';
+import type { NodeConnection } from './transport.js';
+
+/** Queries of one call; nodes take at most 1,000. */
+const MAX_QUERIES_PER_CALL = 500;
+
+export interface ReadPlan {
+  level: ConsistencyLevel;
+  timeoutMs: number;
+  signal?: AbortSignal | undefined;
+}
+
+interface ReadRun<Q, A> extends ReadPlan {
+  deadlineMs: number;
+  call(
+    connection: NodeConnection,
+    queries: readonly Q[],
+    level: ConsistencyLevel,
+    options: CallOptions,
+  ): Promise<Outcome<A>[]>;
+}
+
+/**
+ * Reads through the replicas of each key. A read changes nothing, so whatever failed for the node's sake is
+ * asked of the other nodes in turn, until the deadline.
+ */
+export class Reader {
+  readonly #topology: Topology;
+  readonly #clock: Clock;
+  readonly #attemptTimeoutMs: number;
+
+  constructor(parts: { topology: Topology; clock: Clock; attemptTimeoutMs: number }) {
+    this.#topology = parts.topology;
+    this.#clock = parts.clock;
+    this.#attemptTimeoutMs = parts.attemptTimeoutMs;
+  }
+
+  /** One outcome per query, in order. Rejects only with the signal's reason. */
+  async read<Q extends { key: string }, A>(
+    queries: readonly Q[],
+    call: ReadRun<Q, A>['call'],
+    plan: ReadPlan,
+  ): Promise<Outcome<A>[]> {
+    plan.signal?.throwIfAborted();
+    const run: ReadRun<Q, A> = { ...plan, call, deadlineMs: this.#clock.monotonicMs() + plan.timeoutMs };
+    const outcomes: Outcome<A>[] = new Array(queries.length);
+    const reading = Promise.all(
+      this.#group(queries, plan.level).map(async (indexes) => {
+        const part = await this.#readGroup(
+          indexes.map((index) => queries[index]!),
+          run,
+        );
+        for (const [i, index] of indexes.entries()) outcomes[index] = part[i]!;
+      }),
+    );
+    await orAborted(reading, plan.signal);
+    return outcomes;
+  }
+
+  /** Indexes of the queries that one call may carry: same preferred coordinator, not too many. */
+  #group(queries: readonly { key: string }[], level: ConsistencyLevel): number[][] {
+    const bySet = new Map<number, KnownNode | undefined>();
+    const open = new Map<KnownNode | undefined, number[]>();
+    const groups: number[][] = [];
+    for (const [i, { key }] of queries.entries()) {
+      const { index, nodeIds } = this.#topology.replicasOfKey(key);
+      if (!bySet.has(index)) bySet.set(index, this.#topology.choose(nodeIds, { level }));
+      const node = bySet.get(index);
+      let group = open.get(node);
+      if (group === undefined || group.length >= MAX_QUERIES_PER_CALL) {
+        group = [];
+        open.set(node, group);
+        groups.push(group);
+      }
+      group.push(i);
+    }
+    return groups;
+  }
+
+  async #readGroup<Q extends { key: string }, A>(
+    queries: readonly Q[],
+    run: ReadRun<Q, A>,
+  ): Promise<Outcome<A>[]> {
+    const outcomes = queries.map((): Outcome<A> => ({ error: noAnswer(run.timeoutMs) }));
+    const { nodeIds } = this.#topology.replicasOfKey(queries[0]!.key);
+    const tried = new Set<string>();
+    let open = queries.map((_, i) => i);
+    while (open.length > 0 && !run.signal?.aborted) {
+      const leftMs = run.deadlineMs - this.#clock.monotonicMs();
+      const node = this.#topology.choose(nodeIds, { level: run.level, except: tried });
+      if (leftMs <= 0 || node === undefined) break;
+      // A node that is down is a last resort, not a second opinion on what another one said.
+      if (!node.up && tried.size > 0 && open.every((i) => !isCallFailure(outcomes[i]!))) break;
+      const timeoutMs = Math.min(leftMs, this.#attemptTimeoutMs * 2 ** tried.size);
+      tried.add(node.nodeId);
+      open = await this.#attempt(node, timeoutMs, { queries, open, outcomes, run });
+    }
+    return outcomes;
+  }
+
+  /** Asks one node for what is open; gives back what another node may answer. */
+  async #attempt<Q, A>(
+    node: KnownNode,
+    timeoutMs: number,
+    state: { queries: readonly Q[]; open: number[]; outcomes: Outcome<A>[]; run: ReadRun<Q, A> },
+  ): Promise<number[]> {
+    const { queries, open, outcomes, run } = state;
+    try {
+      const asked = open.map((i) => queries[i]!);
+      const answers = await run.call(node.connection, asked, run.level, { timeoutMs, signal: run.signal });
+      this.#topology.nodes.succeeded(node.nodeId);
+      for (const [at, i] of open.entries()) outcomes[i] = answers[at] ?? outcomes[i]!;
+    } catch (thrown) {
+      const error = asTallyringError(thrown);
+      if (run.signal?.aborted) return [];
+      this.#topology.nodes.failed(node.nodeId, error);
+      for (const i of open) outcomes[i] = { error: errorToData(error) };
+    }
+    const again = open.filter((i) => mayAskAnother(outcomes[i]!));
+    if (again.some((i) => codeOf(outcomes[i]!) === 'STALE_RING')) await this.#topology.refresh();
+    return again;
+  }
+}
+
+function codeOf(outcome: Outcome<unknown>): string | undefined {
+  return 'error' in outcome ? outcome.error.code : undefined;
+}
+
+function isCallFailure(outcome: Outcome<unknown>): boolean {
+  return 'error' in outcome && isUnreachable(errorFromData(outcome.error));
+}
+
+function mayAskAnother(outcome: Outcome<unknown>): boolean {
+  return 'error' in outcome && (outcome.error.retryable || isCallFailure(outcome));
+}
+
+function noAnswer(timeoutMs: number) {
+  return errorToData(
+    new TallyringError('READ_TIMEOUT', `no node answered within ${timeoutMs} ms`, { mayHaveApplied: false }),
+  );
+}
+
+/** Rejects with the signal's reason as soon as it aborts, whatever the transport does with it. */
+async function orAborted(reading: Promise<unknown>, signal: AbortSignal | undefined): Promise<void> {
+  if (signal === undefined) {
+    await reading;
+    return;
+  }
+  let stop = () => {};
+  const aborted = new Promise<never>((_, reject) => {
+    const onAbort = () => reject(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+    stop = () => signal.removeEventListener('abort', onAbort);
+  });
+  try {
+    await Promise.race([reading, aborted]);
+  } finally {
+    stop();
+  }
+}

@@ -1,0 +1,72 @@
+import { describe, expect, it } from 'vitest';
+import type { SimConfiguration } from './configuration.js';
+import { KNOWN_SEEDS } from './known-seeds.js';
+import * as plants from './plants.js';
+import { type RunOptions, runSeed } from './scenario.js';
+
+const SEEDS = 30;
+
+async function violationsOf(seed: number, options?: RunOptions): Promise<string[]> {
+  const { violations } = await runSeed(seed, options);
+  return violations.map(({ check, detail }) => `${check}: ${detail}`);
+}
+
+describe('simulated clusters', () => {
+  it(`keep every promise, seeds 1 to ${SEEDS}`, { timeout: 60_000 }, async () => {
+    const failed: string[] = [];
+    for (let seed = 1; seed <= SEEDS; seed++) {
+      for (const violation of await violationsOf(seed)) failed.push(`seed ${seed}: ${violation}`);
+    }
+    expect(failed).toEqual([]);
+  });
+
+  it.each(KNOWN_SEEDS)('seed $seed stays right ($found)', { timeout: 20_000 }, async ({ seed }) => {
+    expect(await violationsOf(seed)).toEqual([]);
+  });
+
+  it('gives the same trace for the same seed, with and without a story, and others for others', async () => {
+    const [first, again, other] = [await runSeed(7), await runSeed(7, { story: true }), await runSeed(8)];
+    expect(again.hash).toBe(first.hash);
+    expect(again.counts).toEqual(first.counts);
+    expect(other.hash).not.toBe(first.hash);
+  });
+
+  it('counts and reads for real', async () => {
+    const totals = { acknowledged: 0, reads: 0, failedReads: 0 };
+    for (let seed = 1; seed <= 5; seed++) {
+      const { counts } = await runSeed(seed);
+      totals.acknowledged += counts.acknowledged;
+      totals.reads += counts.reads;
+      totals.failedReads += counts.failedReads;
+    }
+    expect(totals.acknowledged).toBeGreaterThan(200);
+    expect(totals.reads - totals.failedReads).toBeGreaterThan(200);
+  });
+});
+
+/** Seeds within which a planted bug must show, at the latest. */
+interface Planted {
+  bug: string;
+  plant: () => plants.Plants;
+  within: number;
+  adjust?: (config: SimConfiguration) => void;
+}
+
+const PLANTED: Planted[] = [
+  { bug: 'a replica acknowledges before it has synced', plant: () => plants.ackBeforeSync, within: 10 },
+  { bug: 'a replica reads what is not synced', plant: () => plants.readUnsynced, within: 40 },
+  { bug: 'a replica that lost data takes itself for whole', plant: () => plants.blindToLoss, within: 40 },
+  { bug: 'merges lose a shard', plant: () => plants.dropsShard, within: 10 },
+  { bug: 'a producerId is used by two processes', plant: plants.reusedProducerId, within: 10 },
+];
+
+describe('a planted bug is caught', () => {
+  it.each(PLANTED)('$bug, within $within seeds', { timeout: 60_000 }, async ({ plant, within, adjust }) => {
+    for (let seed = 1; seed <= within; seed++) {
+      const options: RunOptions = { plants: plant() };
+      if (adjust) options.adjust = adjust;
+      if ((await violationsOf(seed, options)).length > 0) return;
+    }
+    expect.unreachable(`not caught within ${within} seeds`);
+  });
+});
