@@ -83,7 +83,7 @@ function startNode(context: BenchContext, { nodeId, index, configFile, folder }:
     '--config',
     configFile,
     '--data',
-    join(folder, nodeId),
+    join(folder, 'state'),
     '--new-cluster',
   ];
   return {

@@ -1,5 +1,5 @@
 import { rmSync, writeFileSync } from 'node:fs';
-import { cpus, totalmem } from 'node:os';
+import { cpus, loadavg, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError, Option } from 'commander';
@@ -9,7 +9,7 @@ import { distinctCells } from './cells.js';
 import { skewedEvents } from './events.js';
 import type { Figure } from './figures.js';
 import { nodeMemory } from './memory.js';
-import { PEERS, type Peer, planRun } from './plan.js';
+import { busyNote, PEERS, type Peer, planRun } from './plan.js';
 import { ProcessGroup } from './processes.js';
 import { createProgressLine } from './progress-line.js';
 import { quorumReads } from './reads.js';
@@ -32,7 +32,7 @@ interface Options {
 /** What a run gives: the JSON. */
 interface Report {
   startedAt: string;
-  machine: { cores: number; cpu: string; memoryGiB: number; node: string };
+  machine: { cores: number; cpu: string; memoryGiB: number; node: string; loadBefore: number };
   secondsPerWindow: number;
   figures: Figure[];
   failures: { benchmark: string; message: string }[];
@@ -75,6 +75,7 @@ async function runAll(names: readonly string[], context: BenchContext): Promise<
       cpu: cpus()[0]?.model.trim() ?? 'unknown',
       memoryGiB: Math.round(totalmem() / 2 ** 30),
       node: process.version,
+      loadBefore: loadavg()[0] ?? 0,
     },
     secondsPerWindow: context.seconds,
     figures: [],
@@ -102,8 +103,10 @@ async function main(): Promise<void> {
   const own = OWN.map((benchmark) => benchmark.name);
   const plan = planRun({ own, peers: options.peer, only: options.only, missingForRedis });
   for (const note of plan.notes) console.error(note);
+  const busy = busyNote(loadavg()[0] ?? 0, cpus().length);
+  if (busy) console.error(busy);
   const processes = new ProcessGroup();
-  const workFolder = join(STATE_FOLDER, 'bench');
+  const workFolder = join(STATE_FOLDER, 'bench', String(process.pid));
   process.on('exit', () => {
     processes.killAll();
     rmSync(workFolder, { recursive: true, force: true, maxRetries: 3 });
@@ -128,6 +131,7 @@ async function main(): Promise<void> {
   if (options.json) writeFileSync(options.json, `${json}\n`);
   console.log(json);
   console.log(renderTable(report.figures));
+  if (busy) console.log(busy);
   for (const { benchmark, message } of report.failures)
     console.log(`${benchmark} has no figures: ${message}`);
   process.exit(report.failures.length > 0 ? 1 : 0);

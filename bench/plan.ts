@@ -35,3 +35,12 @@ export function planRun({ own, peers, only, missingForRedis }: PlanRequest): Pla
   if (missing === undefined) return { names: [...own, 'redis'], notes: [] };
   return { names: [...own], notes: [`Redis is left out: ${missing}`] };
 }
+
+/** Load per core before a run above which its figures say little: other programs take part in them. */
+const BUSY_LOAD_PER_CORE = 0.5;
+
+/** A warning when the machine has other work (`load`: its average of the last minute); undefined when it is calm. */
+export function busyNote(load: number, cores: number): string | undefined {
+  if (load <= cores * BUSY_LOAD_PER_CORE) return undefined;
+  return `The machine was busy before the run (load ${load.toFixed(1)} on ${cores} cores): do not trust these figures.`;
+}

@@ -1,4 +1,4 @@
-import { type BenchContext, type Benchmark, DISTINCT_CELLS } from './benchmark.js';
+import { type BenchContext, type Benchmark, DISTINCT_CELLS, WARMUP_MS } from './benchmark.js';
 import { measureDistinctCells } from './cells.js';
 import { startCluster } from './cluster.js';
 import { BARS, judged } from './figures.js';
@@ -18,6 +18,8 @@ interface Loads {
 async function readAtHalfPeak(context: BenchContext, { writer, reader }: Loads, peakWrites: number) {
   const ms = context.seconds * 1000;
   const writeRate = peakWrites / 2;
+  context.progress('warming up');
+  await reader.call<number>('peak', { ms: WARMUP_MS });
   context.progress('measuring peak reads beside the writes');
   const peakWriting = writer.call<number>('loadPaced', { ms, perSecond: writeRate });
   const peakReads = await reader.call<number>('peak', { ms: ms * 0.8 });

@@ -38,9 +38,11 @@ async function measureRounds(context: BenchContext, load: Worker, addresses: Rec
 }
 
 function figuresOf(rounds: readonly Round[]): Figure[] {
-  const detail = `${IN_FLIGHT} in flight, QUORUM; median of ${rounds.length} rounds that alternate with the echo`;
-  const rate = (name: string, kind: keyof Round) =>
-    judged({ name, value: median(rounds.map((round) => round[kind])), unit: 'calls/s', detail });
+  const base = `${IN_FLIGHT} in flight; median of ${rounds.length} rounds in which all take turns`;
+  const rate = (name: string, kind: keyof Round) => {
+    const detail = kind === 'echo' ? base : `QUORUM, synced; ${base}`;
+    return judged({ name, value: median(rounds.map((round) => round[kind])), unit: 'calls/s', detail });
+  };
   const percent = (kind: keyof Round) => median(rounds.map((round) => (round[kind] * 100) / round.echo));
   return [
     rate('bare grpc-js echo', 'echo'),

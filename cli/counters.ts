@@ -37,17 +37,14 @@ export async function increment(
     options.at === undefined ? undefined : checkTimestamp(parseTime('--at', options.at), environment.nowMs());
   const level = levelOf(options);
   return withContact(environment, options, async (contact) => {
-    await contact
-      .call(async (node) =>
-        only(
-          await node.increment([{ key, eventType, value, timestampMs }], level, {
-            timeoutMs: contact.timeoutMs,
-          }),
-        ),
-      )
-      .catch((error: unknown) => {
-        throw doubtful(error);
-      });
+    const requests = [{ key, eventType, value, timestampMs }];
+    await contact.call(async (node) => {
+      // Only what fails from here on may have been applied.
+      const outcomes = await node
+        .increment(requests, level, { timeoutMs: contact.timeoutMs })
+        .catch(doubtful);
+      return only(outcomes);
+    });
     const json = { key, eventType, by: typeof value === 'number' ? value : value.toString(), counted: true };
     await environment.stdout.write(
       options.json ? `${JSON.stringify(json)}\n` : `counted ${formatCount(value)} ${eventType} for ${key}\n`,
@@ -57,10 +54,10 @@ export async function increment(
 }
 
 /** An increment that failed in an unknown way may have been applied: say so rather than invite a second one. */
-function doubtful(error: unknown): TallyringError {
+function doubtful(error: unknown): never {
   const known = asTallyringError(error);
-  if (known.code !== 'INTERNAL' || known.mayHaveApplied) return known;
-  return new TallyringError('INTERNAL', known.message, { cause: error, mayHaveApplied: true });
+  if (known.code !== 'INTERNAL' || known.mayHaveApplied) throw known;
+  throw new TallyringError('INTERNAL', known.message, { cause: error, mayHaveApplied: true });
 }
 
 export interface GetOptions extends CommonOptions, LevelOption {

@@ -1,6 +1,5 @@
-import type { NodeConnection } from '../client/transport.js';
+import type { OperatorConnection } from '../client/transport.js';
 import type { Int64 } from '../counter/int64.js';
-import type { OperatorCalls } from '../proto/calls.js';
 import type { ConsistencyLevel } from '../proto/level.js';
 
 /** Everything outside that a verb touches, so that tests can put their own in its place. */
@@ -19,7 +18,7 @@ export interface Environment {
   onInterrupt(callback: () => void): () => void;
 }
 
-export type OperatorConnection = NodeConnection & OperatorCalls;
+export type { OperatorConnection };
 
 export interface Terminal {
   readonly isTty: boolean;
@@ -39,8 +38,9 @@ export interface SinkOptions {
 /** What `import` counts into: the SDK. */
 export interface EventSink {
   /**
-   * Counts one event. Throws when it was not taken (INVALID_ARGUMENT, OUT_OF_RANGE). A promise means: wait
-   * for it before the next one (backpressure); the event itself is taken.
+   * Counts one event. Throws when it was not taken (INVALID_ARGUMENT, OUT_OF_RANGE). When the cluster does
+   * not keep up, the answer is a promise instead: the event is taken when it resolves, and only then may the
+   * next one come.
    */
   count(event: SinkEvent): Promise<void> | undefined;
   /** Resolves when everything taken so far is acknowledged. */

@@ -18,7 +18,7 @@ function reject(kind: string, error: unknown): ParsedEvent {
   return { rejected: { kind, message: asTallyringError(error).message } };
 }
 
-function valueOf(value: unknown): Int64 {
+function eventValue(value: unknown): Int64 {
   if (value === undefined) return 1;
   if (typeof value !== 'string') return checkValue(value);
   const parsed = /^-?\d{1,19}$/.test(value) ? toInt64(BigInt(value)) : undefined;
@@ -51,7 +51,7 @@ export function parseEventLine(line: Line, nowMs: number): ParsedEvent {
     // An unknown text stays as it is: the check words the refusal.
     const timestampMs = checkTimestamp(timeOf(fields.timestamp) ?? fields.timestamp, nowMs);
     kind = 'bad value';
-    return { event: { key, eventType, value: valueOf(fields.value), timestampMs } };
+    return { event: { key, eventType, value: eventValue(fields.value), timestampMs } };
   } catch (error) {
     return reject(kind, error);
   }

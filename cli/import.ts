@@ -132,13 +132,41 @@ async function countAll(work: Work): Promise<void> {
       if (work.interrupted) return;
       work.lines++;
       if (typeof line === 'string' && line.trim() === '') continue;
-      const full = countLine(work, parseEventLine(line, nowMs));
-      if (full !== undefined) {
-        await full;
-        report(work);
+      const parsed = parseEventLine(line, nowMs);
+      if ('rejected' in parsed) {
+        work.rejections.add(work.lines, parsed.rejected);
+        continue;
       }
+      try {
+        const full = work.sink.count(parsed.event);
+        if (full !== undefined) await waitWhileFull(work, full);
+      } catch (error) {
+        rejectOrThrow(work, error);
+        continue;
+      }
+      work.events++;
+      if (work.keys.size < MAX_KEYS_COUNTED) work.keys.add(parsed.event.key);
     }
   }
+}
+
+/** Keeps the progress moving while the cluster does not keep up. */
+async function waitWhileFull(work: Work, full: Promise<void>): Promise<void> {
+  report(work);
+  const timer = setInterval(() => report(work), 200);
+  try {
+    await full;
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+/** What is wrong with the event itself rejects its line; everything else ends the import. */
+function rejectOrThrow(work: Work, thrown: unknown): void {
+  const error = asTallyringError(thrown);
+  if (error.code !== 'INVALID_ARGUMENT' && error.code !== 'OUT_OF_RANGE') throw error;
+  const kind = error.code === 'OUT_OF_RANGE' ? 'sum leaves int64' : 'refused';
+  work.rejections.add(work.lines, { kind, message: error.message });
 }
 
 async function keepPace(work: Work, waitMs: number): Promise<void> {
@@ -150,28 +178,6 @@ async function keepPace(work: Work, waitMs: number): Promise<void> {
     report(work);
   }
   report(work);
-}
-
-function countLine(work: Work, parsed: ReturnType<typeof parseEventLine>): Promise<void> | undefined {
-  if ('rejected' in parsed) {
-    work.rejections.add(work.lines, parsed.rejected);
-    return undefined;
-  }
-  let full: Promise<void> | undefined;
-  try {
-    full = work.sink.count(parsed.event);
-  } catch (thrown) {
-    const error = asTallyringError(thrown);
-    if (error.code !== 'INVALID_ARGUMENT' && error.code !== 'OUT_OF_RANGE') throw error;
-    work.rejections.add(work.lines, {
-      kind: error.code === 'OUT_OF_RANGE' ? 'sum leaves int64' : 'refused',
-      message: error.message,
-    });
-    return undefined;
-  }
-  work.events++;
-  if (work.keys.size < MAX_KEYS_COUNTED) work.keys.add(parsed.event.key);
-  return full;
 }
 
 function report(work: Work): void {

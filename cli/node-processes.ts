@@ -177,8 +177,8 @@ export async function waitReady(
 function died(cluster: LocalCluster, { nodeId, child, logFrom }: Launched): TallyringError {
   const path = logPath(cluster.data, nodeId);
   const how = child.signalCode ?? `exit code ${child.exitCode}`;
-  const lines =
-    statSync(path).size > logFrom ? lastLines(path, 8).map(readableLogLine) : ['(it wrote no log)'];
+  const last = lastLines(path, 8, logFrom).filter((line) => line !== '');
+  const lines = last.length > 0 ? last.map(readableLogLine) : ['(it wrote no log)'];
   return new TallyringError(
     'UNAVAILABLE',
     `node ${nodeId} ended at start (${how}); the last lines of ${path}:\n${lines.map((line) => `  ${line}`).join('\n')}`,

@@ -157,8 +157,8 @@ export function releasePidFile(data: string, nodeId: string, pid: number): void 
   rmSync(join(folder, 'pid.start'), { force: true });
 }
 
-/** The last lines of a file, read from its end; at most 64 KiB. */
-export function lastLines(path: string, count: number): string[] {
+/** The last lines of what a file holds from byte `from` on; at most 64 KiB of it. */
+export function lastLines(path: string, count: number, from = 0): string[] {
   let file: number;
   try {
     file = openSync(path, 'r');
@@ -167,7 +167,7 @@ export function lastLines(path: string, count: number): string[] {
   }
   try {
     const { size } = fstatSync(file);
-    const length = Math.min(size, 64 * 1024);
+    const length = Math.min(Math.max(0, size - from), 64 * 1024);
     const buffer = Buffer.alloc(length);
     readSync(file, buffer, 0, length, size - length);
     return buffer.toString().trimEnd().split('\n').slice(-count);

@@ -12,21 +12,19 @@ import { Flusher } from './flusher.js';
 import { Identity, mintFrom } from './identity.js';
 import { checkLevel, flushLevels } from './levels.js';
 import type { NodeEvent, NodeListener } from './node-table.js';
-import { checkContactPoints, type ClientLimits, type ClientOptions, limitsOf } from './options.js';
-import { Queries } from './queries.js';
+import { type ClientLimits, type ClientOptions, checkContactPoints, limitsOf } from './options.js';
+import {
+  type CellRequest,
+  checkTimeout,
+  type GetOptions,
+  Queries,
+  type ReadOptions,
+  type ReadOutcome,
+  type StatsOptions,
+  type StatsRequest,
+} from './queries.js';
 import { Reader } from './reader.js';
-import type {
-  CellRequest,
-  CounterValue,
-  GetOptions,
-  IntegerOf,
-  Int64Mode,
-  ReadOptions,
-  ReadOutcome,
-  StatsOptions,
-  StatsRequest,
-  StatsResult,
-} from './results.js';
+import type { CounterValue, Int64Mode, IntegerOf, StatsResult } from './results.js';
 import { Topology } from './topology.js';
 import type { ClientTransport } from './transport.js';
 import { waitFor } from './wait.js';
@@ -229,13 +227,13 @@ export class TallyringClient<M extends Int64Mode = 'number'> {
   }
 
   /** One counter: its total, or the window of `granularity` that holds `timestamp`. */
-  get(key: string, eventType: string, options: GetOptions = {}): Promise<CounterValue<IntegerOf<M>>> {
+  async get(key: string, eventType: string, options: GetOptions = {}): Promise<CounterValue<IntegerOf<M>>> {
     this.#checkOpen();
     return this.#queries.get({ key, eventType, ...options }, options);
   }
 
   /** Many counters at once: one outcome per query, in order. */
-  getMany(
+  async getMany(
     queries: readonly CellRequest[],
     options: ReadOptions = {},
   ): Promise<ReadOutcome<CounterValue<IntegerOf<M>>>[]> {
@@ -244,13 +242,13 @@ export class TallyringClient<M extends Int64Mode = 'number'> {
   }
 
   /** What a counter gained in [start, end), and by window when a granularity is given. */
-  stats(key: string, eventType: string, options: StatsOptions): Promise<StatsResult<IntegerOf<M>>> {
+  async stats(key: string, eventType: string, options: StatsOptions): Promise<StatsResult<IntegerOf<M>>> {
     this.#checkOpen();
     return this.#queries.stats({ key, eventType, ...options }, options);
   }
 
   /** Many ranges at once: one outcome per query, in order. */
-  statsMany(
+  async statsMany(
     queries: readonly StatsRequest[],
     options: ReadOptions = {},
   ): Promise<ReadOutcome<StatsResult<IntegerOf<M>>>[]> {
@@ -311,9 +309,4 @@ export class TallyringClient<M extends Int64Mode = 'number'> {
 
 function closedError(): TallyringError {
   return new TallyringError('CLOSED', 'this client is closed; nothing was counted');
-}
-
-function checkTimeout(timeoutMs: number): void {
-  if (timeoutMs > 0 && timeoutMs <= 0x7fff_ffff) return;
-  throw new TallyringError('INVALID_ARGUMENT', `timeoutMs must be positive and below 2^31, not ${timeoutMs}`);
 }

@@ -79,7 +79,9 @@ export async function sendPart(
   const { node, level, timeoutMs, flush } = part;
   const outcome: PartOutcome = { failed: new Map() };
   if (node === undefined) {
-    const error = new TallyringError('UNAVAILABLE', `no node may coordinate ${level}`, { mayHaveApplied: false });
+    const error = new TallyringError('UNAVAILABLE', `no node may coordinate ${level}`, {
+      mayHaveApplied: false,
+    });
     for (const series of flush.series) outcome.failed.set(series, error);
     return outcome;
   }

@@ -93,9 +93,11 @@ export class Flusher {
     const want = (series: Series, sequence: number) => {
       if (this.#book.isBehind(series)) wanted.set(series, sequence);
     };
-    // Series in flight are claimed at the flush that took them, those that changed since at the next one.
-    for (const part of this.#open) {
-      for (const series of part.flush.series) want(series, (series as OwnSeries).takenAt);
+    // Series in flight are claimed at the newest flush that took them, those that changed since at the next one.
+    for (const { flush } of this.#open) {
+      for (const series of flush.series) {
+        if ((series as OwnSeries).takenAt === flush.sequence) want(series, flush.sequence);
+      }
     }
     producer.takeFlush(Infinity, (series) => {
       want(series, producer.nextSequence);
@@ -103,7 +105,10 @@ export class Flusher {
     });
     let left = wanted.size;
     let failure: Error | undefined;
-    if (left === 0) return done();
+    if (left === 0) {
+      done();
+      return;
+    }
     for (const [series, sequence] of wanted) {
       const one = (error?: Error) => {
         failure ??= error;

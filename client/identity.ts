@@ -89,7 +89,7 @@ export class Identity {
     if (!isOld && producer.cells <= this.reviewAbove) return;
     if (this.#spare === undefined || nowMs - this.#spareAtMs > SPARE_AGE_MS) {
       this.#spare = undefined;
-      void this.#mint();
+      if (!this.#minting) void this.#mint();
       return;
     }
     if (!isOld && (this.hasRoom || !this.#isWorthwhile(ageMs))) return;
@@ -106,7 +106,6 @@ export class Identity {
   }
 
   async #mint(): Promise<void> {
-    if (this.#minting) return;
     this.#minting = true;
     const { producer, topology, clock, timers, random, logger, timeoutMs } = this.#parts;
     for (let failures = 0; !this.#closed && this.#spare === undefined; ) {

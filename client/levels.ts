@@ -66,8 +66,8 @@ export function flushLevels(usual: ConsistencyLevel, context: LevelContext): Flu
     implies(met, asked) {
       if (met === asked) return true;
       const name = `${met} ${asked}`;
-      let answer = known.get(name);
-      if (answer === undefined) known.set(name, (answer = levelImplies(met, asked, context)));
+      const answer = known.get(name) ?? levelImplies(met, asked, context);
+      known.set(name, answer);
       return answer;
     },
     impliesQuorum: (level) => impliesQuorum(level, context.replication),

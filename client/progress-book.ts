@@ -75,7 +75,11 @@ export class ProgressBook {
     const usual = this.#levels.implies(level, this.#levels.usual);
     const quorum = this.#levels.impliesQuorum(level);
     const claimed = this.#claims.count > 0 && this.#claims.levelsOf(series, sequence).size > 0;
-    if (usual && quorum && !claimed && !this.#bySeries.has(series)) return true;
+    if (!this.#bySeries.has(series)) {
+      if (usual && quorum && !claimed) return true;
+      // A newer flush of this series is under way, or is done: it holds the same and decides.
+      if ((series as OwnSeries).takenAt !== sequence) return false;
+    }
     const progress = this.#open(series);
     progress.tracks.delete(level);
     if (usual) progress.usualAt = Math.max(progress.usualAt, sequence);

@@ -1,8 +1,8 @@
 import type { Int64 } from '../counter/int64.js';
 import type { CellValue } from '../counter/shard.js';
+import { type Granularity, windowMs } from '../counter/window.js';
 import type { StatsAnswer } from '../proto/calls.js';
 import { TallyringError } from '../proto/errors.js';
-import { type Granularity, windowMs } from '../counter/window.js';
 
 /** In what reads give integers back. `number` throws OUT_OF_RANGE rather than round. */
 export type Int64Mode = 'number' | 'bigint';

@@ -6,7 +6,7 @@ import { type Random, randomBelow } from '../ports/random.js';
 import type { ClusterDescription } from '../proto/calls.js';
 import { tokenOf } from '../proto/entry.js';
 import { asTallyringError, TallyringError } from '../proto/errors.js';
-import { type ConsistencyLevel } from '../proto/level.js';
+import type { ConsistencyLevel } from '../proto/level.js';
 import { isLocal, type LevelContext } from './levels.js';
 import { type KnownNode, NodeTable } from './node-table.js';
 import { chooseCoordinator } from './routing.js';
@@ -135,7 +135,10 @@ export class Topology {
     if (this.#closed || description.ringEpoch < ringEpoch) return;
     if (description.cluster !== cluster) {
       const { nodeId } = description;
-      this.#parts.logger.error({ nodeId, cluster: description.cluster }, `answers for another cluster than ${cluster}`);
+      this.#parts.logger.error(
+        { nodeId, cluster: description.cluster },
+        `answers for another cluster than ${cluster}`,
+      );
       return;
     }
     if (description.ringEpoch > ringEpoch) this.#ring = ringOf(description);

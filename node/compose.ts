@@ -69,7 +69,7 @@ export async function composeNode(parts: NodeParts): Promise<ComposedNode> {
     configHash: configHash(config),
     nodeId,
     generation: parts.generation,
-    facts: firstFacts(self, config, store),
+    facts: firstFacts(self, config, { store, wallMs: clock.wallMs() }),
     seeds: seedsOf(config),
     knownNodes: config.nodes.map((node) => node.id),
     config: config.gossip,
@@ -100,10 +100,7 @@ export async function composeNode(parts: NodeParts): Promise<ComposedNode> {
   const hints = await HintStore.open({ records: store.local, limits, clock, metrics });
   const hintReplay = new HintReplay(context, hints);
   const writes = new Writes(context, (id, missed) => hintReplay.keep(id, missed));
-  const reads = new Reads(
-    context,
-    (key, incoming, held) => mergeValues(key, held, incoming) === 'incoming',
-  );
+  const reads = new Reads(context, (key, incoming, held) => mergeValues(key, held, incoming) === 'incoming');
   const { rollups } = config;
   const mintFor = (kind: 'sdk' | 'node') => (above: Buffer | undefined) => mint.mint(kind, above);
   const counting = new PlainCounting({ context, writes, rollups, mint: mintFor('node') });
@@ -183,7 +180,11 @@ export async function composeNode(parts: NodeParts): Promise<ComposedNode> {
 }
 
 /** What a node says of itself before the first round. */
-function firstFacts(self: NodeConfig, config: ClusterConfig, store: Store): Facts {
+function firstFacts(
+  self: NodeConfig,
+  config: ClusterConfig,
+  { store, wallMs }: { store: Store; wallMs: number },
+): Facts {
   const { host, port, datacenter, rack } = self;
   return {
     status: 'recovering',
@@ -195,7 +196,7 @@ function firstFacts(self: NodeConfig, config: ClusterConfig, store: Store): Fact
     storeId: store.storeId,
     syncedBatch: store.syncedBatch,
     storeState: 'ok',
-    wallMs: 0,
+    wallMs,
     load: 0,
     version: VERSION,
     configHash: configHash(config),

@@ -17,6 +17,8 @@ export interface RunNodeOptions {
   dataFolder: string;
   /** The cluster is being made: a node without a store is new, not one that lost its store. */
   newCluster: boolean;
+  /** The operator's word: what the store may have lost is not waited for. */
+  acceptLoss?: boolean;
   logger: Logger;
 }
 
@@ -33,7 +35,7 @@ const HEALTH_INTERVAL_MS = 200;
  * another node or process; nothing keeps running then.
  */
 export async function runNode(options: RunNodeOptions): Promise<RunningNode> {
-  const { config, nodeId, dataFolder, newCluster, logger } = options;
+  const { config, nodeId, dataFolder, newCluster, acceptLoss = false, logger } = options;
   const { host, metricsPort } = nodeConfigOf(config, nodeId);
   checkHost(config, nodeConfigOf(config, nodeId));
   await mkdir(dataFolder, { recursive: true });
@@ -44,6 +46,8 @@ export async function runNode(options: RunNodeOptions): Promise<RunningNode> {
     config,
     nodeId,
     newCluster,
+    acceptLoss,
+    memoryBytes: () => process.memoryUsage.rss(),
     // Greater at each start, even when the node is back within the second.
     generation: Math.floor(realClock.wallMs()),
     metrics,

@@ -41,6 +41,7 @@ function carriedError(metadata: Metadata | undefined): TallyringError | undefine
   }
 }
 
+const CANCELLED = 1;
 const DEADLINE_EXCEEDED = 4;
 const UNAVAILABLE = 14;
 const CODE_OF_STATUS: Record<number, TallyringError['code']> = {
@@ -51,6 +52,11 @@ const CODE_OF_STATUS: Record<number, TallyringError['code']> = {
   12: 'FAILED_PRECONDITION', // UNIMPLEMENTED: another program or an older version answers there
   15: 'DATA_LOSS',
 };
+
+/** The connection or the stream ended under the call: UNAVAILABLE, or what a server that is cut off leaves. */
+function wasCut({ code, details }: ServiceError): boolean {
+  return code === UNAVAILABLE || code === CANCELLED || /RST_STREAM|ECONNRESET/.test(details);
+}
 
 /** gRPC found no way to the server, so that it sent nothing. */
 export function wasNeverSent(error: ServiceError): boolean {
@@ -66,14 +72,14 @@ export function wasNeverSent(error: ServiceError): boolean {
 export function fromGrpcError(error: ServiceError, where: string, writes: boolean): TallyringError {
   const carried = carriedError(error.metadata);
   if (carried) return carried;
-  const details = error.details || error.message;
+  const details = (error.details || error.message).replace(/\s*Resolution note:\s*$/, '');
   const mayHaveApplied = writes && !wasNeverSent(error);
   const facts = { cause: error, mayHaveApplied };
   if (error.code === DEADLINE_EXCEEDED) {
     const code = writes ? 'WRITE_TIMEOUT' : 'READ_TIMEOUT';
     return new TallyringError(code, `${where} did not answer in time`, facts);
   }
-  if (error.code === UNAVAILABLE) {
+  if (wasCut(error)) {
     const text = wasNeverSent(error) ? 'cannot be reached' : 'closed the connection before it answered';
     return new TallyringError('UNAVAILABLE', `${where} ${text} (${details})`, {
       ...facts,

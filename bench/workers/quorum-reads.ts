@@ -1,6 +1,6 @@
 /** Reads through the SDK, as one client process: in a closed loop for the peak, in an open loop for latencies. */
 import * as hdr from 'hdr-histogram-js';
-import { type Client, connect } from '../../client/index.js';
+import { connect, type TallyringClient } from '../../client/index.js';
 import { dueAtMs, dueBy, type Schedule } from '../pacing.js';
 import { serveWorker } from '../worker.js';
 import { seededRandom } from '../zipf.js';
@@ -18,7 +18,7 @@ export interface ReadLatency {
   p99Ms: number;
 }
 
-let client: Client;
+let client: TallyringClient;
 const random = seededRandom(2);
 
 serveWorker({ open, peak, paced, close: () => client.close() });

@@ -151,6 +151,7 @@ export class Gossiper implements Membership {
       {
         live: others.filter((nodeId) => this.isLive(nodeId)),
         unreachable: others.filter((nodeId) => !this.isLive(nodeId)),
+        returning: others.filter((nodeId) => this.#liveness.isReturning(nodeId)),
         seeds: seeds.filter((nodeId) => others.includes(nodeId)),
       },
       random,

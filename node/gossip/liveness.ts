@@ -19,6 +19,8 @@ export interface LivenessParts {
 
 /** Beats missed after which a node's name may be claimed with another store. */
 const CLAIM_AFTER_BEATS = 5;
+/** Beats missed up to which a node that is not live is tried again. */
+const RETURNING_BEATS = 3;
 
 /** This node's own judgement of the others: never gossiped. */
 export class Liveness {
@@ -66,10 +68,12 @@ export class Liveness {
 
   /** Whether a process of that name was heard of just now, so that nobody else may take the name. */
   isBeating(nodeId: string): boolean {
-    const { clock, config, peers } = this.#parts;
-    const silenceMs = this.#detector.silenceMs(nodeId, clock.monotonicMs());
-    const recent = silenceMs < CLAIM_AFTER_BEATS * config.gossipIntervalMs;
-    return recent && !this.isConvicted(nodeId) && peers.isConnected(nodeId);
+    return this.#isHeard(nodeId, CLAIM_AFTER_BEATS) && this.#parts.peers.isConnected(nodeId);
+  }
+
+  /** Not live, yet others hear it: it restarted, or a connection is to be made again. Worth an exchange. */
+  isReturning(nodeId: string): boolean {
+    return !this.isLive(nodeId) && this.#isHeard(nodeId, RETURNING_BEATS);
   }
 
   setRefused(nodeId: string, isRefused: boolean): void {
@@ -85,7 +89,10 @@ export class Liveness {
     const nowMs = this.#parts.clock.monotonicMs();
     for (const { nodeId, restarted, beat } of changes) {
       if (nodeId === this.#parts.nodeId) continue;
-      if (restarted) this.#detector.reset(nodeId);
+      if (restarted) {
+        this.#detector.reset(nodeId);
+        this.#refused.delete(nodeId);
+      }
       if (beat) {
         this.#detector.report(nodeId, nowMs);
         this.#convicted.delete(nodeId);
@@ -120,6 +127,12 @@ export class Liveness {
 
   #isKnown(nodeId: string): boolean {
     return this.#parts.knownNodes.has(nodeId) || this.#state.has(nodeId);
+  }
+
+  #isHeard(nodeId: string, beats: number): boolean {
+    const silenceMs = this.#detector.silenceMs(nodeId, this.#parts.clock.monotonicMs());
+    const isRecent = silenceMs < beats * this.#parts.config.gossipIntervalMs;
+    return isRecent && this.#state.has(nodeId) && !this.isConvicted(nodeId);
   }
 
   #saidGoodbye(nodeId: string): boolean {

@@ -14,7 +14,9 @@ import type { Writes } from './writes.js';
 import { unavailable } from './writes.js';
 
 const DAY_MS = 86_400_000;
-const EVICT_AT = 0.9;
+const ROLL_AT = 0.9;
+/** When no cell is clean, rolling again at once would free nothing. */
+const MIN_ROLL_MS = 1_000;
 /** How often state that no caller waits for any more (their wait timed out) is flushed again. */
 const REFLUSH_MS = 1_000;
 const RETRY_MS = 20;
@@ -41,20 +43,26 @@ export interface PlainCountingParts {
  */
 export class PlainCounting {
   readonly #parts: PlainCountingParts;
-  readonly #producer: Producer;
+  #producer: Producer | undefined;
   readonly #waiting = new Map<ConsistencyLevel, Waiter[]>();
   readonly #flushing = new Set<ConsistencyLevel>();
   #pending = 0;
-  #rolledAtMs: number;
+  #rolledAtMs = 0;
   #closed = false;
 
   constructor(parts: PlainCountingParts) {
     this.#parts = parts;
-    const { limits, clock } = parts.context;
-    const [producerId, maxCells] = [parts.mint(undefined), limits.maxProducerCells];
-    this.#producer = new Producer({ rollups: parts.rollups, producerId, maxCells });
-    this.#rolledAtMs = clock.monotonicMs();
     this.#reflushLater();
+  }
+
+  /** Made when it is first needed: a node whose clock is wrong mints no id, but serves all else. */
+  #openProducer(): Producer {
+    if (this.#producer !== undefined) return this.#producer;
+    const { context, mint, rollups } = this.#parts;
+    const [producerId, maxCells] = [mint(undefined), context.limits.maxProducerCells];
+    this.#rolledAtMs = context.clock.monotonicMs();
+    this.#producer = new Producer({ rollups, producerId, maxCells });
+    return this.#producer;
   }
 
   /** Counts each request; resolves when all are acknowledged or given up waiting for. */
@@ -78,7 +86,7 @@ export class PlainCounting {
       return Promise.resolve({ error: errorToData(asTallyringError(error)) });
     }
     const { clock } = this.#parts.context;
-    const sequence = this.#producer.nextSequence;
+    const sequence = this.#openProducer().nextSequence;
     const deadlineMs = clock.monotonicMs() + timeoutMs;
     this.#pending++;
     return new Promise((resolve) => {
@@ -106,8 +114,9 @@ export class PlainCounting {
     const timestampMs =
       request.timestampMs === undefined ? wallMs : checkTimestamp(request.timestampMs, wallMs);
     this.#refuseUnreachable(request.key, level);
-    this.#makeRoom();
-    return this.#producer.add(request.key, request.eventType, value, timestampMs);
+    const producer = this.#openProducer();
+    this.#makeRoom(producer);
+    return producer.add(request.key, request.eventType, value, timestampMs);
   }
 
   #refuseUnreachable(key: string, level: ConsistencyLevel): void {
@@ -121,17 +130,14 @@ export class PlainCounting {
     throw unavailable({ required: requiredOf(requirement), received: 0, live: live.length });
   }
 
-  /** Evicts clean cells and rolls to a fresh id: when memory is short, and once a day. */
-  #makeRoom(): void {
+  /** Rolls to a fresh id, which drops every clean cell: when memory is short, and once a day. */
+  #makeRoom(producer: Producer): void {
     const { context, mint } = this.#parts;
-    const { maxProducerCells } = context.limits;
-    const nowMs = context.clock.monotonicMs();
-    const full = this.#producer.cells >= maxProducerCells * EVICT_AT;
-    if (full) this.#producer.evict(Math.floor(maxProducerCells / 2));
-    if (this.#producer.needsFreshId || nowMs - this.#rolledAtMs > DAY_MS) {
-      this.#producer.roll(mint(this.#producer.producerId));
-      this.#rolledAtMs = nowMs;
-    }
+    const sinceMs = context.clock.monotonicMs() - this.#rolledAtMs;
+    const full = producer.cells >= context.limits.maxProducerCells * ROLL_AT;
+    if (!(full && sinceMs > MIN_ROLL_MS) && sinceMs < DAY_MS) return;
+    producer.roll(mint(producer.producerId));
+    this.#rolledAtMs = context.clock.monotonicMs();
   }
 
   #wait(level: ConsistencyLevel, waiter: Waiter): void {
@@ -158,7 +164,8 @@ export class PlainCounting {
   async #flush(level: ConsistencyLevel, waiters: Waiter[]): Promise<void> {
     const { context } = this.#parts;
     const wanted = new Set(waiters.map((waiter) => waiter.series));
-    const flush = this.#producer.takeFlush(Number.POSITIVE_INFINITY, (series) => wanted.has(series));
+    const producer = this.#openProducer();
+    const flush = producer.takeFlush(Number.POSITIVE_INFINITY, (series) => wanted.has(series));
     if (flush === undefined) {
       // Another level's flush has all of it in flight: look again when that one is settled.
       await sleep(context.timers, context.limits.incrementCollectMs);
@@ -172,7 +179,7 @@ export class PlainCounting {
       for (const i of indexes) errors.set(flush.cells[i]!.series, error);
     }
     const quorum = impliesQuorum(level, context.ring().replication);
-    this.#producer.settle(flush, { failed: new Set(errors.keys()), quorum });
+    producer.settle(flush, { failed: new Set(errors.keys()), quorum });
     const taken = new Set(flush.series);
     const left: Waiter[] = [];
     for (const waiter of waiters) {
@@ -220,13 +227,14 @@ export class PlainCounting {
 
   async #reflush(): Promise<void> {
     if (this.#pending > 0) return;
-    const flush = this.#producer.takeFlush(10_000);
-    if (flush === undefined) return;
+    const producer = this.#producer;
+    const flush = producer?.takeFlush(10_000);
+    if (producer === undefined || flush === undefined) return;
     const { limits } = this.#parts.context;
     const reply = await this.#write(encodeFlush(flush), 'QUORUM', limits.defaultRequestMs);
     const failed = new Set<Series>();
     for (const { indexes } of reply.failures) for (const i of indexes) failed.add(flush.cells[i]!.series);
-    this.#producer.settle(flush, { failed, quorum: true });
+    producer.settle(flush, { failed, quorum: true });
   }
 }
 

@@ -36,6 +36,7 @@ export class EngineStore implements Store {
   readonly #engine: Engine;
   readonly #parts: StoreParts;
   readonly #state: StoreState;
+  readonly #renewIdentity: () => Promise<string>;
   readonly #trail: MarkerTrail;
   readonly #cache: ValueCache;
   readonly #damaged = new DamagedRows();
@@ -50,11 +51,17 @@ export class EngineStore implements Store {
   constructor(
     engine: Engine,
     parts: StoreParts,
-    found: { state: StoreState; trail: MarkerTrail; damagedRows: Buffer[] },
+    found: {
+      state: StoreState;
+      renewIdentity: () => Promise<string>;
+      trail: MarkerTrail;
+      damagedRows: Buffer[];
+    },
   ) {
     this.#engine = engine;
     this.#parts = parts;
     this.#state = found.state;
+    this.#renewIdentity = found.renewIdentity;
     this.#trail = found.trail;
     this.#syncedBatch = found.trail.newest;
     this.#cache = new LRUCache({ max: parts.limits.storeCacheEntries });
@@ -172,6 +179,17 @@ export class EngineStore implements Store {
     });
     this.#state.whole = true;
     this.#state.doubts = this.#state.doubts.filter((doubt) => !resolved.includes(doubt));
+  }
+
+  async renew(reasons: readonly string[]): Promise<void> {
+    const noted: EngineWrite[] = [];
+    for (const reason of reasons) this.#doubt(reason, noted);
+    noted.push(stateWrite({ ...this.#state, whole: false }));
+    await this.#write(noted, true);
+    this.#state.whole = false;
+    // Between the two, a restart finds the file and the state record at odds: a doubt as well.
+    this.#state.storeId = await this.#renewIdentity();
+    await this.#write([stateWrite(this.#state)], true);
   }
 
   close(): Promise<void> {

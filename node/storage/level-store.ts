@@ -82,7 +82,7 @@ async function create(options: LevelStoreOptions): Promise<OpenedStore> {
     // Written last: without it the next start makes the store anew, with it the database must be there.
     await writeIdentity(folder, identity);
     await syncFolder(dirname(folder));
-    return await openOver(engine, options, { storeId: identity.storeId, doubts: [] });
+    return await openOver(engine, options, found(options, identity, []));
   } catch (error) {
     await engine.close();
     throw error;
@@ -102,7 +102,7 @@ async function reopen(options: LevelStoreOptions, identity: Identity): Promise<O
     // LevelDB's repair leaves what it took apart in this folder.
     const repaired = await exists(join(path, 'lost'));
     const doubts = repaired ? ["LevelDB's repair was run on the database"] : [];
-    const opened = await openOver(engine, options, { storeId: identity.storeId, doubts });
+    const opened = await openOver(engine, options, found(options, identity, doubts));
     // The doubt is noted now: it must not come up again after it was resolved.
     if (repaired)
       await rename(join(path, 'lost'), join(options.folder, `repaired-${options.clock.wallMs()}`));
@@ -111,6 +111,16 @@ async function reopen(options: LevelStoreOptions, identity: Identity): Promise<O
     await engine.close();
     throw error;
   }
+}
+
+/** What the identity file says, and how it is given another storeId. */
+function found({ folder, random }: LevelStoreOptions, identity: Identity, doubts: readonly string[]) {
+  const renew = async () => {
+    const storeId = random.bytes(STORE_ID_BYTES).toString('hex');
+    await writeIdentity(folder, { ...identity, storeId });
+    return storeId;
+  };
+  return { storeId: identity.storeId, doubts, renew };
 }
 
 function databaseFolder(folder: string): string {

@@ -33,7 +33,12 @@ export async function openMemoryStore(options: MemoryStoreOptions): Promise<Open
       await createOver(engine, storeId);
       disk.identity = { cluster, nodeId, storeId };
     }
-    return await openOver(engine, options, { storeId, doubts: [] });
+    const renew = async () => {
+      const renewed = disk.random.bytes(16).toString('hex');
+      disk.identity = { cluster, nodeId, storeId: renewed };
+      return renewed;
+    };
+    return await openOver(engine, options, { storeId, doubts: [], renew });
   } catch (error) {
     await engine.close();
     throw error;

@@ -36,7 +36,7 @@ export async function isUntouched(engine: Engine): Promise<boolean> {
 export async function openOver(
   engine: Engine,
   parts: StoreParts,
-  identity: { storeId: string; doubts: readonly string[] },
+  identity: { storeId: string; doubts: readonly string[]; renew(): Promise<string> },
 ): Promise<OpenedStore> {
   const markers = judgeMarkers(await keysOf(engine, MARKER_PREFIX));
   const known = await keysOf(engine, DOUBT_PREFIX);
@@ -59,6 +59,7 @@ export async function openOver(
   const trail = new MarkerTrail({ oldest, newest, generationBytes: parts.limits.writeBufferBytes });
   const store = new EngineStore(engine, parts, {
     state,
+    renewIdentity: identity.renew,
     trail,
     damagedRows: damaged.map((key) => Buffer.from(key.subarray(DAMAGED_PREFIX.length))),
   });

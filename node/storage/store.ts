@@ -59,6 +59,12 @@ export interface Store {
    */
   declareWhole(batchAbove?: number): Promise<void>;
 
+  /**
+   * Gives the store another storeId, and notes durably why it may lack what it acknowledged under the former
+   * one: nobody shall wait for that any more. It stays in doubt until `declareWhole`.
+   */
+  renew(reasons: readonly string[]): Promise<void>;
+
   /** Records of this node's own, never replicated: hints, what it remembers of its peers. */
   readonly local: LocalRecords;
 

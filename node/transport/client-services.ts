@@ -15,12 +15,13 @@ import type { WireFlushReply, WireFlushRequest } from '../../proto/messages.js';
 import { toGrpcError } from '../../proto/status.js';
 import type { Limits } from '../config.js';
 import { namedTimeout, timeoutOf } from './deadline.js';
-import { serveStream } from './served-stream.js';
+import { type OpenStreams, serveStream } from './served-stream.js';
 
 export interface ServiceContext {
   calls: NodeCalls;
   limits: Limits;
   clock: Clock;
+  streams: OpenStreams;
 }
 
 type RequestOf<M> = M extends Method<infer Request, infer _> ? Request : never;
@@ -62,9 +63,10 @@ function only<T>(outcomes: readonly ({ ok: T } | { error: Parameters<typeof erro
 }
 
 function flushStream(context: ServiceContext) {
-  const { calls, limits } = context;
+  const { calls, limits, streams } = context;
   return (call: ServerDuplexStream<WireFlushRequest | Malformed, WireFlushReply>) => {
     serveStream(call, {
+      streams,
       limitBytes: limits.maxPeerQueueBytes,
       requestBytes: (request) => (request instanceof Malformed ? 0 : request.batch.length),
       replyBytes: () => 0,

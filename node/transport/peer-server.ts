@@ -10,7 +10,7 @@ import { toGrpcError } from '../../proto/status.js';
 import type { ClusterConfig, Limits } from '../config.js';
 import type { PeerHandler } from '../peers.js';
 import { maxBodyBytes, PEER_FORMAT, PEER_METADATA } from './peer-wire.js';
-import { serveStream } from './served-stream.js';
+import { type OpenStreams, serveStream } from './served-stream.js';
 
 export interface PeerServerOptions {
   config: ClusterConfig;
@@ -18,6 +18,7 @@ export interface PeerServerOptions {
   handler: PeerHandler;
   clock: Clock;
   logger: Logger;
+  streams: OpenStreams;
   /** A node opened its stream: it is up. */
   onOpened?: ((nodeId: string) => void) | undefined;
 }
@@ -112,6 +113,7 @@ export function exchangeHandler(options: PeerServerOptions): (call: PeerCall) =>
     call.sendMetadata(acceptance);
     options.onOpened?.(from);
     serveStream<WirePeerFrame | Malformed, WirePeerFrame>(call, {
+      streams: options.streams,
       limitBytes: limits.maxPeerQueueBytes,
       requestBytes: (frame) => (frame instanceof Malformed ? 0 : frame.body.length),
       replyBytes: (frame) => frame.body.length,

@@ -1,6 +1,10 @@
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 
+/** Open streams of a server, each as a function that ends it once what is in work is answered. */
+export type OpenStreams = Set<() => void>;
+
 export interface ServedStreamOptions<Request, Reply> {
+  streams: OpenStreams;
   /** Reading pauses while requests in work and replies not yet sent have more bytes than this. */
   limitBytes: number;
   requestBytes(request: Request): number;
@@ -56,13 +60,16 @@ export function serveStream<Request, Reply>(
       finish();
     });
   });
-  call.on('end', () => {
+  const finishSoon = () => {
     asked = true;
     finish();
-  });
+  };
   const stop = () => {
     open = false;
+    options.streams.delete(finishSoon);
   };
+  options.streams.add(finishSoon);
+  call.on('end', finishSoon);
   call.on('cancelled', stop);
   call.on('close', stop);
   call.on('error', stop);

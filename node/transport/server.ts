@@ -20,6 +20,7 @@ import type { PeerHandler } from '../peers.js';
 import { counterImplementation, operatorImplementation } from './client-services.js';
 import { exchangeHandler } from './peer-server.js';
 import { maxMessageBytes } from './peer-wire.js';
+import type { OpenStreams } from './served-stream.js';
 
 export interface NodeServerOptions {
   config: ClusterConfig;
@@ -70,12 +71,13 @@ export class NodeServer {
   readonly #server: Server;
   readonly #health: HealthImplementation;
   readonly #node: NodeConfig;
+  readonly #streams: OpenStreams = new Set();
 
   constructor(options: NodeServerOptions) {
     const { config, nodeId, calls, handlePeer, clock, logger } = options;
     this.#node = nodeConfigOf(config, nodeId);
     checkHost(config, this.#node);
-    const context = { calls, limits: config.limits, clock };
+    const context = { calls, limits: config.limits, clock, streams: this.#streams };
     this.#server = new Server(serverOptions({ maxReceiveBytes: maxMessageBytes(config.limits) }));
     const add = (service: object, implementation: Parameters<Server['addService']>[1]) =>
       this.#server.addService(asServiceDefinition(service), implementation);
@@ -88,6 +90,7 @@ export class NodeServer {
         handler: handlePeer,
         clock,
         logger,
+        streams: this.#streams,
         onOpened: options.onPeerOpened,
       }),
     });
@@ -125,12 +128,12 @@ export class NodeServer {
   /** Takes no new calls, lets those in work end for a moment, then cuts the rest. */
   close(): Promise<void> {
     this.setServing(false);
+    for (const finish of [...this.#streams]) finish();
     return new Promise((resolve) => {
-      const cut = setTimeout(() => this.#server.forceShutdown(), CLOSE_GRACE_MS);
-      this.#server.tryShutdown(() => {
-        clearTimeout(cut);
-        resolve();
-      });
+      // forceShutdown() would cut nothing: it knows only connections that channelz counts.
+      const { host, port } = this.#node;
+      this.#server.drain(grpcAddress(host, port), CLOSE_GRACE_MS);
+      this.#server.tryShutdown(() => resolve());
     });
   }
 }

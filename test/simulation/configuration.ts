@@ -52,14 +52,17 @@ export interface SimConfiguration {
 
 const N = 3;
 
-/** Swarm testing: every kind of fault is on or off, and its rate differs, from seed to seed. */
-export function configurationOf(seed: number): SimConfiguration {
+/**
+ * Swarm testing: every kind of fault is on or off, and its rate differs, from seed to seed. `scale` makes a
+ * run so many times longer and busier; 1 costs some 100 ms of CPU.
+ */
+export function configurationOf(seed: number, scale = 1): SimConfiguration {
   const random = new SeededRandom(seed).fork('configuration');
   const nodes = 3 + random.below(3);
   const twoDatacenters = random.chance(0.25);
   const faultEveryMs: SimConfiguration['faultEveryMs'] = {};
   for (const kind of FAULT_KINDS) {
-    if (random.chance(0.4)) faultEveryMs[kind] = random.between(1_500, 15_000);
+    if (random.chance(0.4)) faultEveryMs[kind] = random.between(1_000, 8_000);
   }
   const losesStores = Object.keys(faultEveryMs).some((kind) => STORE_FAULTS.has(kind as FaultKind));
   const on = () => random.chance(0.5);
@@ -77,11 +80,11 @@ export function configurationOf(seed: number): SimConfiguration {
       reorder: on(),
     },
     faultEveryMs,
-    safetyMs: random.between(8_000, 20_000),
+    safetyMs: random.between(4_000, 10_000) * scale,
     sdkClients: 1 + random.below(3),
     plainClients: random.below(3),
     readers: 1 + random.below(2),
-    rate: random.pick([3, 10, 20]),
+    rate: random.pick([2, 4, 8]) * scale,
     keys: 1 + random.below(6),
     eventTypes: ['view', 'like', 'watch_ms'].slice(0, 1 + random.below(3)),
     negativeValues: random.chance(0.3),
@@ -116,7 +119,7 @@ function clusterConfig(random: SeededRandom, nodes: number, twoDatacenters: bool
       datacenter: twoDatacenters && i % 3 === 2 ? 'dc2' : 'dc1',
     })),
     limits: {
-      maxRequestMs: 3_000,
+      maxRequestMs: 2_000,
       defaultRequestMs: 1_000,
       antiEntropyIntervalMs: 2_000,
       incrementCollectMs: 2,

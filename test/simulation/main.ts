@@ -1,22 +1,23 @@
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
-import { isMainThread, parentPort, Worker } from 'node:worker_threads';
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { type RunResult, runSeed } from './scenario.js';
 
 /**
- * npm run test:sim -- --seeds N --from S [--jobs J] [--trace]
+ * npm run test:sim -- --seeds N --from S [--jobs J] [--scale X] [--trace]
  *
  * Runs seeds S … S+N−1 over as many workers as there are cores, says which failed and how to rerun each, and
- * exits with 1 if any did. `--trace` prints the story of every seed (meant for one).
+ * exits with 1 if any did. `--scale` makes every run so many times longer and busier. `--trace` prints the story of every seed (meant for one).
  */
 
-const USAGE = 'usage: npm run test:sim -- [--seeds N] [--from S] [--jobs J] [--trace]';
+const USAGE = 'usage: npm run test:sim -- [--seeds N] [--from S] [--jobs J] [--scale X] [--trace]';
 const PROGRESS_EVERY_MS = 1_000;
 
 interface Arguments {
   seeds: number;
   from: number;
   jobs: number;
+  scale: number;
   trace: boolean;
 }
 
@@ -26,6 +27,7 @@ function parse(): Arguments {
       seeds: { type: 'string', default: '500' },
       from: { type: 'string', default: '1' },
       jobs: { type: 'string', default: String(availableParallelism()) },
+      scale: { type: 'string', default: '1' },
       trace: { type: 'boolean', default: false },
     },
   });
@@ -38,14 +40,15 @@ function parse(): Arguments {
     seeds: whole(values.seeds, 1),
     from: whole(values.from, 0),
     jobs: whole(values.jobs, 1),
+    scale: whole(values.scale, 1),
     trace: values.trace,
   };
 }
 
-async function traceSeeds({ seeds, from }: Arguments): Promise<number> {
+async function traceSeeds({ seeds, from, scale }: Arguments): Promise<number> {
   let failed = 0;
   for (let seed = from; seed < from + seeds; seed++) {
-    const result = await runSeed(seed, { story: true });
+    const result = await runSeed(seed, { story: true, scale });
     for (const line of result.story) console.log(line);
     console.log(
       `seed ${seed}: ${result.configuration}\n${result.events} events, ` +
@@ -63,7 +66,7 @@ function runAll(options: Arguments, onResult: (result: RunResult) => void): Prom
   let next = options.from;
   const one = () =>
     new Promise<void>((resolve, reject) => {
-      const worker = new Worker(new URL(import.meta.url));
+      const worker = new Worker(new URL(import.meta.url), { workerData: options.scale });
       const hand = () => {
         if (next < end) worker.postMessage(next++);
         else void worker.terminate().then(() => resolve(), reject);
@@ -81,6 +84,7 @@ function runAll(options: Arguments, onResult: (result: RunResult) => void): Prom
 async function spreadSeeds(options: Arguments): Promise<number> {
   const startMs = performance.now();
   const totals = { seeds: 0, simulatedMs: 0, cpuMs: 0, failed: 0 };
+  const again = options.scale === 1 ? '' : ` --scale ${options.scale}`;
   let toldMs = startMs;
   const tell = () => {
     const seconds = (performance.now() - startMs) / 1000;
@@ -100,7 +104,7 @@ async function spreadSeeds(options: Arguments): Promise<number> {
       console.log(
         `seed ${result.seed} FAILED, ${result.violations.length} violations; ${first.check}: ${first.detail}`,
       );
-      console.log(`  rerun: npm run test:sim -- --seeds 1 --from ${result.seed} --trace`);
+      console.log(`  rerun: npm run test:sim -- --seeds 1 --from ${result.seed}${again} --trace`);
     }
     if (performance.now() - toldMs < PROGRESS_EVERY_MS) return;
     toldMs = performance.now();
@@ -127,6 +131,6 @@ if (isMainThread) {
   await main();
 } else {
   parentPort!.on('message', (seed: number) => {
-    void runSeed(seed).then((result) => parentPort!.postMessage(result));
+    void runSeed(seed, { scale: workerData as number }).then((result) => parentPort!.postMessage(result));
   });
 }

@@ -44,6 +44,8 @@ export interface Call {
   payload: Buffer;
   timeoutMs: number;
   timedOut: () => TallyringError;
+  /** Never delivered twice: no transport does that to a plain increment, which counts again if it is. */
+  once?: boolean;
 }
 
 interface InFlight extends Call {
@@ -154,7 +156,8 @@ export class SimNetwork {
       return;
     }
     this.#send(from.name, to, () => this.#arrive(call));
-    if (this.#random.chance(this.faults.duplicateRate)) this.#send(from.name, to, () => this.#arrive(call));
+    if (call.once || !this.#random.chance(this.faults.duplicateRate)) return;
+    this.#send(from.name, to, () => this.#arrive(call));
   }
 
   #arrive(call: InFlight): void {

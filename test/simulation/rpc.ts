@@ -100,6 +100,7 @@ export function simClientTransport(
           from,
           to,
           method: `client.${method}`,
+          once: method === 'increment',
           payload: packr.pack(args),
           timeoutMs: options.timeoutMs,
           timedOut: () => timeoutOf(method, to),

@@ -31,6 +31,8 @@ export interface RunResult {
 export interface RunOptions {
   story?: boolean;
   plants?: Plants;
+  /** How many times longer and busier than a default run. */
+  scale?: number;
   /** Changes what the seed decided. */
   adjust?: (config: SimConfiguration) => void;
 }
@@ -43,7 +45,7 @@ const POLL_MS = 500;
 /** Runs one seed: start, safety phase, heal, liveness phase, checkers. */
 export async function runSeed(seed: number, options: RunOptions = {}): Promise<RunResult> {
   const cpu = process.cpuUsage();
-  const config = configurationOf(seed);
+  const config = configurationOf(seed, options.scale);
   options.adjust?.(config);
   const run = new Run(config, options);
   const violations = await run.run();
@@ -116,7 +118,7 @@ class Run {
     for (const { nodeId } of nodes) this.#cluster.start(nodeId, true);
     const allUp = () => nodes.every(({ nodeId }) => this.#cluster.isWhole(nodeId));
     if (await this.time.runUntil(allUp, START_BOUND_MS)) return [];
-    return [{ check: 'a new cluster starts', detail: failedStarts.join('; ') || this.#statuses() }];
+    return [{ check: 'a new cluster starts', detail: failedStarts.join('; ') || (await this.#statuses()) }];
   }
 
   #startWorkloads(): { sdk: SdkClients; others: Workload[] } {
@@ -145,7 +147,7 @@ class Run {
       if (this.#replicasDiffer().length === 0) return [];
     }
     const whole = this.#cluster.nodes.every(({ nodeId }) => this.#cluster.isWhole(nodeId));
-    return whole ? [] : [{ check: 'every node is normal again', detail: this.#statuses() }];
+    return whole ? [] : [{ check: 'every node is normal again', detail: await this.#statuses() }];
   }
 
   #replicasDiffer(): Violation[] {
@@ -165,16 +167,18 @@ class Run {
     ];
   }
 
-  #statuses(): string {
-    return this.#cluster.nodes
-      .map(({ nodeId, node, running, store }) => {
-        if (!running || node === undefined) return `${nodeId} is down`;
-        const { status, storeState, serving } = node.health();
-        const damaged = store?.damagedRows().length ?? 0;
-        const bad = this.#cluster.disks.hasBadEntries(nodeId) ? ', bad entries on disk' : '';
-        return `${nodeId} ${status}, store ${storeState}, ${serving ? '' : 'not '}serving, ${damaged} damaged rows${bad}`;
-      })
-      .join('; ');
+  /** Every node in a few words, with what it waits for. */
+  async #statuses(): Promise<string> {
+    const each = this.#cluster.nodes.map(async ({ nodeId, node, running, paused, store }) => {
+      if (!running || node === undefined) return `${nodeId} is down`;
+      const { status, storeState, serving } = node.health();
+      if (!serving) return `${nodeId} ${status}, store ${storeState}${paused ? ', paused' : ''}`;
+      const { waitsFor } = await node.calls.report({ timeoutMs: 1_000 });
+      const damaged = store?.damagedRows().length ?? 0;
+      const bad = this.#cluster.disks.hasBadEntries(nodeId) ? ', bad entries on disk' : '';
+      return `${nodeId} ${status}, ${damaged} damaged rows${bad}${waitsFor ? `, waits for ${waitsFor}` : ''}`;
+    });
+    return (await Promise.all(each)).join('; ');
   }
 }
 

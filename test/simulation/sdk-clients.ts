@@ -73,7 +73,7 @@ export class SdkClients {
         attemptTimeoutMs: 500,
         requestTimeoutMs: CALL_TIMEOUT_MS,
       };
-      TallyringClient.open(options, {
+      TallyringClient.open<'number'>(options, {
         transport,
         clock: time.clock(),
         timers: process,

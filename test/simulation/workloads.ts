@@ -20,7 +20,7 @@ export interface WorkloadParts {
   nodeAt(address: string): string;
 }
 
-export const CALL_TIMEOUT_MS = 1_500;
+export const CALL_TIMEOUT_MS = 1_000;
 
 /** Something that goes on at random moments until it is stopped. */
 export interface Workload {
@@ -115,7 +115,7 @@ export function reader(parts: WorkloadParts, name: string): Workload {
   const process = new SimProcess(name, time);
   network.attach(process);
   const connections = connectAll(parts, process);
-  return repeatedly(process, { random, perSecond: config.rate * 2 }, () => {
+  return repeatedly(process, { random, perSecond: config.rate * 1.5 }, () => {
     const { key, eventType } = randomEvent(config, random, time.nowMs);
     const granularity = random.pick(config.cluster.rollups);
     const timestampMs = Math.floor(EPOCH_WALL_MS + time.nowMs);

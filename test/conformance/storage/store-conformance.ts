@@ -184,7 +184,7 @@ export function storeConformance(name: string, openHarness: () => Promise<Harnes
 
       it('refuses with OVERLOADED beyond its bound, applies nothing of that, and recovers', async () => {
         await opened.store.close();
-        opened = await harness.open({ limits: { maxPendingMergeBytes: 400 } });
+        opened = await harness.open({ limits: { maxPendingMergeBytes: 300 } });
         opened.engine.hold();
         const taken = opened.store.merge([entryOf({ key: 'a' }), entryOf({ key: 'b' })]);
         const refused = entryOf({ key: 'c' });
@@ -218,7 +218,7 @@ export function storeConformance(name: string, openHarness: () => Promise<Harnes
 
     describe('reads', () => {
       it('gives ranges and pages in byte order, whole', async () => {
-        const entries = Array.from({ length: 2_500 }, (_, i) => entryOf({ window: (i * 7919) % 2_500 }));
+        const entries = Array.from({ length: 1_300 }, (_, i) => entryOf({ window: (i * 7919) % 1_300 }));
         await opened.store.merge(entries);
         const sorted = entries.sort((a, b) => a.key.compare(b.key));
         expect(await everything(opened.store)).toEqual(sorted);
@@ -230,7 +230,7 @@ export function storeConformance(name: string, openHarness: () => Promise<Harnes
         expect(none).toEqual({ entries: [], damaged: false });
         const paged: Entry[] = [];
         for (let from: Buffer | undefined = EVERYTHING.from; from; ) {
-          const page = await opened.store.page({ from, to: EVERYTHING.to }, 700);
+          const page = await opened.store.page({ from, to: EVERYTHING.to }, 500);
           expect(page.bad).toEqual([]);
           paged.push(...page.entries);
           from = page.next;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type PlanRequest, planRun } from '../../../bench/plan.js';
+import { busyNote, type PlanRequest, planRun } from '../../../bench/plan.js';
 
 const plan = (request: Partial<PlanRequest>) =>
   planRun({ own: ['cells', 'reads'], peers: [], only: [], missingForRedis: () => undefined, ...request });
@@ -25,5 +25,14 @@ describe('planRun', () => {
   it('refuses an unknown name with the known ones, and none beside a peer', () => {
     expect(() => plan({ only: ['cell'] })).toThrow('there are: cells, reads, redis, cassandra');
     expect(() => plan({ peers: ['none', 'redis'] })).toThrow('--peer none');
+  });
+});
+
+describe('busyNote', () => {
+  it('warns of a machine that has other work, and of no other', () => {
+    expect(busyNote(13.45, 2)).toContain('load 13.4');
+    expect(busyNote(1.01, 2)).toContain('do not trust');
+    expect(busyNote(1, 2)).toBeUndefined();
+    expect(busyNote(3, 8)).toBeUndefined();
   });
 });

@@ -110,7 +110,8 @@ export class Network {
       alive: true,
       pausedUntilMs: 0,
     } as Process;
-    const log = (_: object, message: string) => void process.logs.push(message);
+    const log = (fields: object, message: string) =>
+      void process.logs.push(`${JSON.stringify(fields)} ${message}`);
     const logger: Logger = { debug() {}, info() {}, warn: log, error: log };
     const clock = {
       wallMs: () => WALL_START_MS + this.time.nowMs,

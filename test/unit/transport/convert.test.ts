@@ -10,10 +10,16 @@ import { LEVELS } from '../../../proto/level.js';
 import { counterService, Malformed, type Method, operatorService } from '../../../proto/load.js';
 import { ALL_CODES, rejection } from './fakes.js';
 
-function requestThroughBytes<R>(method: Method<R, never> | Method<R, object>, request: R): R {
+function requestThroughBytes<R>(
+  method: Pick<Method<R, never>, 'requestSerialize' | 'requestDeserialize'>,
+  request: R,
+): R {
   return method.requestDeserialize(method.requestSerialize(request)) as R;
 }
-function replyThroughBytes<R>(method: Method<never, R>, reply: R): R {
+function replyThroughBytes<R>(
+  method: Pick<Method<never, R>, 'responseSerialize' | 'responseDeserialize'>,
+  reply: R,
+): R {
   return method.responseDeserialize(method.responseSerialize(reply)) as R;
 }
 

@@ -1,0 +1,63 @@
+import { silentLogger } from '../ports/logger.js';
+import { realClock, realRandom, realTimers } from '../ports/real.js';
+import { type ClientPorts, TallyringClient } from './client.js';
+import type { ClientOptions } from './options.js';
+import type { Int64Mode } from './results.js';
+
+export type { Granularity } from '../counter/window.js';
+export type { Logger } from '../ports/logger.js';
+export { type ErrorCode, TallyringError } from '../proto/errors.js';
+export { type ConsistencyLevel, LEVELS } from '../proto/level.js';
+export { type IncrementOptions, TallyringClient, type WaitLimits } from './client.js';
+export { PendingError, type SeriesName, UnacknowledgedError } from './errors.js';
+export type { NodeEvent, NodeInfo, NodeListener } from './node-table.js';
+export type { ClientOptions } from './options.js';
+export type {
+  CellChoice,
+  CellRequest,
+  GetOptions,
+  RangeChoice,
+  ReadOptions,
+  ReadOutcome,
+  StatsOptions,
+  StatsRequest,
+} from './queries.js';
+export type {
+  CounterValue,
+  Int64Mode,
+  IntegerOf,
+  StatsFunction,
+  StatsResult,
+  StatsWindow,
+} from './results.js';
+export type { ClientTransport, NodeConnection } from './transport.js';
+
+const HALF_A_DAY_MS = 43_200_000;
+
+/** Holds the process open while something is to be written; all other timers and idle connections let it end. */
+function processHold(): ClientPorts['keepAlive'] {
+  let held: NodeJS.Timeout | undefined;
+  return (busy) => {
+    clearInterval(held);
+    held = busy ? setInterval(() => {}, HALF_A_DAY_MS) : undefined;
+  };
+}
+
+/**
+ * Connects to a cluster: any contact point that answers leads to the other nodes.
+ *
+ * Throws UNAVAILABLE when none answers, FAILED_PRECONDITION when they belong to different clusters, and
+ * INVALID_ARGUMENT for options that cannot be met.
+ */
+export async function connect<M extends Int64Mode = 'number'>(
+  options: ClientOptions<M>,
+): Promise<TallyringClient<M>> {
+  return TallyringClient.open<M>(options, {
+    transport: options.transport ?? (await import('./transport/grpc.js')).grpcTransport(),
+    clock: options.clock ?? realClock,
+    timers: options.timers ?? realTimers,
+    random: options.random ?? realRandom,
+    logger: options.logger ?? silentLogger,
+    keepAlive: processHold(),
+  });
+}

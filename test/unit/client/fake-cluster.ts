@@ -1,0 +1,299 @@
+import type { ClientTransport, NodeConnection } from '../../../client/transport.js';
+import { type CellValue, EMPTY_VALUE, foldValues, type Shard } from '../../../counter/shard.js';
+import { GRANULARITIES, windowIndex, windowMs } from '../../../counter/window.js';
+import { requiredOf, requirementOf } from '../../../node/quorum/consistency.js';
+import type {
+  CallOptions,
+  CellQuery,
+  ClusterDescription,
+  FlushReply,
+  Outcome,
+} from '../../../proto/calls.js';
+import {
+  decodeBatch,
+  decodeEntryKey,
+  decodeShard,
+  type EntryAddress,
+  isIntact,
+  PRODUCER_ID_BYTES,
+} from '../../../proto/entry.js';
+import { errorToData, TallyringError } from '../../../proto/errors.js';
+import type { ConsistencyLevel } from '../../../proto/level.js';
+import type { SeededRandom } from '../../simulation/seeded-random.js';
+import type { VirtualTime } from '../../simulation/virtual-time.js';
+
+/** `stalled` takes calls and never answers them, as a paused process does. */
+export type NodeState = 'up' | 'refusing' | 'stalled';
+
+/** What befalls one flush. `lost…` never answers; `reset…` breaks the connection; `partial` fails some entries. */
+export type Fault =
+  | 'none'
+  | 'lostBefore'
+  | 'lostAfter'
+  | 'resetBefore'
+  | 'resetAfter'
+  | 'partial'
+  | 'stale'
+  | 'late';
+
+interface Stored {
+  address: EntryAddress;
+  shard: Shard;
+  bytes: string;
+}
+
+export interface FakeNode {
+  readonly nodeId: string;
+  readonly address: string;
+  state: NodeState;
+  readonly entries: Map<string, Stored>;
+  /** Calls that came in, by name. */
+  readonly calls: Record<string, number>;
+}
+
+const DELAY_MS = 1;
+
+/** Three replicas of everything, that merge by sequence, behind a transport with faults. */
+export class FakeCluster implements ClientTransport {
+  readonly nodes: FakeNode[] = [];
+  readonly flushLevels: ConsistencyLevel[] = [];
+  description: Omit<ClusterDescription, 'nodeId'>;
+  faultOf: (node: FakeNode) => Fault = () => 'none';
+  readonly #time: VirtualTime;
+  readonly #random: SeededRandom;
+  readonly #minted = new Set<string>();
+  /** (entry, sequence) → state must be a function. */
+  readonly #written = new Map<string, string>();
+  #mints = 0;
+
+  constructor(time: VirtualTime, random: SeededRandom) {
+    this.#time = time;
+    this.#random = random;
+    for (const [i, nodeId] of ['n1', 'n2', 'n3'].entries()) {
+      const address = `127.0.0.1:${9001 + i}`;
+      this.nodes.push({ nodeId, address, state: 'up', entries: new Map(), calls: {} });
+    }
+    this.description = {
+      cluster: 'fake',
+      ringEpoch: 1,
+      vnodes: 8,
+      replication: { dc1: 3 },
+      rollups: ['total', 'day', 'hour'],
+      maxBatchBytes: 4_096,
+      nodes: this.nodes.map(({ nodeId }, i) => ({
+        nodeId,
+        host: '127.0.0.1',
+        port: 9001 + i,
+        datacenter: 'dc1',
+        rack: 'r1',
+        up: true,
+        status: 'normal',
+      })),
+    };
+  }
+
+  get mints(): number {
+    return this.#mints;
+  }
+
+  connect(address: string): NodeConnection {
+    const node = this.nodes.find((each) => each.address === address);
+    return {
+      address,
+      close() {},
+      describe: (options) =>
+        this.#call(node, 'describe', options, () => ({ ...this.description, nodeId: node!.nodeId })),
+      mintProducer: (above, options) => this.#call(node, 'mintProducer', options, () => this.#mint(above)),
+      flush: (request, options) => {
+        this.flushLevels.push(request.level);
+        const fault = node === undefined ? 'none' : this.faultOf(node);
+        return this.#call(
+          node,
+          'flush',
+          options,
+          () => this.#flush(request.batch, request.level, request.ringEpoch, fault),
+          fault,
+        );
+      },
+      increment: () => Promise.reject(new TallyringError('INTERNAL', 'the SDK makes no plain increments')),
+      get: (queries, level, options) =>
+        this.#call(node, 'get', options, () => queries.map((query) => this.#get(query, level))),
+      stats: (queries, _level, options) =>
+        this.#call(node, 'stats', options, () =>
+          queries.map(({ startMs, endMs, granularity }) => ({
+            ok: { startMs, endMs, granularity, value: { ...EMPTY_VALUE }, series: [] },
+          })),
+        ),
+    };
+  }
+
+  /** Runs a call under virtual time: refused, stalled, lost or answered. */
+  #call<T>(
+    node: FakeNode | undefined,
+    name: string,
+    { timeoutMs }: CallOptions,
+    work: () => T,
+    fault: Fault = 'none',
+  ): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const after = (ms: number, callback: () => void) => this.#time.after(ms, callback);
+      if (node === undefined || node.state === 'refusing') {
+        const refused = new TallyringError('UNAVAILABLE', 'connection refused', { mayHaveApplied: false });
+        after(0, () => reject(refused));
+        return;
+      }
+      node.calls[name] = (node.calls[name] ?? 0) + 1;
+      const code = name === 'flush' ? 'WRITE_TIMEOUT' : 'READ_TIMEOUT';
+      after(timeoutMs, () => reject(new TallyringError(code, `${node.nodeId} did not answer in time`)));
+      if (node.state === 'stalled' || fault === 'lostBefore') return;
+      const reset = () =>
+        reject(new TallyringError('UNAVAILABLE', 'connection reset', { mayHaveApplied: true }));
+      after(DELAY_MS + this.#random.next() * 3, () => {
+        if (fault === 'resetBefore' || node.state === 'refusing') return reset();
+        if (fault === 'late') return void after(timeoutMs, () => ignoringErrors(work));
+        let answer: T;
+        try {
+          answer = work();
+        } catch (error) {
+          return reject(error);
+        }
+        if (fault === 'lostAfter') return;
+        if (fault === 'resetAfter') return reset();
+        after(DELAY_MS, () => resolve(answer));
+      });
+    });
+  }
+
+  /** UUIDv7-like: the mints' number in the time part, so that each is greater than all before. */
+  #mint(above: Buffer | undefined): Buffer {
+    const id = Buffer.alloc(PRODUCER_ID_BYTES);
+    id.writeUIntBE(++this.#mints, 0, 6);
+    this.#random.bytes(8).copy(id, 8);
+    if (above !== undefined && id.compare(above) <= 0) throw new Error('minted an id that is not above');
+    this.#minted.add(id.toString('hex'));
+    return id;
+  }
+
+  #required(level: ConsistencyLevel): number {
+    return requiredOf(requirementOf(level, this.description.replication, 'dc1'));
+  }
+
+  #live(): FakeNode[] {
+    return this.nodes.filter((node) => node.state === 'up');
+  }
+
+  #flush(batch: Buffer, level: ConsistencyLevel, ringEpoch: number, fault: Fault): FlushReply {
+    if (batch.length > this.description.maxBatchBytes) throw new Error('batch over the limit');
+    if (ringEpoch < this.description.ringEpoch || fault === 'stale') {
+      throw new TallyringError('STALE_RING', 'older ring');
+    }
+    const entries = decodeBatch(batch);
+    const required = this.#required(level);
+    const live = this.#live();
+    const all = entries.map((_, index) => index);
+    if (live.length < required) {
+      const error = new TallyringError('UNAVAILABLE', 'too few replicas', {
+        required,
+        received: 0,
+        live: live.length,
+      });
+      return { failures: [{ indexes: all, error: errorToData(error) }] };
+    }
+    const failed: number[] = [];
+    for (const [index, entry] of entries.entries()) {
+      if (!isIntact(entry)) throw new Error('an entry is not intact');
+      const name = entry.key.toString('hex');
+      const address = decodeEntryKey(entry.key);
+      const stored = { address, shard: decodeShard(entry.value), bytes: entry.value.toString('hex') };
+      this.#checkWriter(name, stored);
+      const isFailing = fault === 'partial' && this.#random.chance(0.4);
+      if (isFailing) failed.push(index);
+      // What fails has reached fewer replicas than it needs; none of them perhaps.
+      const reached = isFailing ? this.#random.below(required) : live.length;
+      for (const node of live.slice(0, reached)) store(node, name, stored);
+    }
+    if (failed.length === 0) return { failures: [] };
+    const error = new TallyringError('WRITE_TIMEOUT', 'too few answers', {
+      required,
+      received: 1,
+      live: live.length,
+    });
+    return { failures: [{ indexes: failed, error: errorToData(error) }] };
+  }
+
+  #checkWriter(name: string, { shard, bytes, address }: Stored): void {
+    if (!this.#minted.has(address.producerId)) throw new Error('an id that was never minted');
+    const key = `${name} ${shard.sequence}`;
+    const before = this.#written.get(key);
+    if (before !== undefined && before !== bytes) throw new Error('one (entry, sequence) with two states');
+    this.#written.set(key, bytes);
+  }
+
+  #get(query: CellQuery, level: ConsistencyLevel): Outcome<CellValue> {
+    const live = this.#live();
+    const required = this.#required(level);
+    if (live.length < required) {
+      const error = new TallyringError('UNAVAILABLE', 'too few replicas', {
+        required,
+        received: 0,
+        live: live.length,
+      });
+      return { error: errorToData(error) };
+    }
+    return { ok: this.value(query, live) };
+  }
+
+  /** What these replicas say together. */
+  value(query: CellQuery, nodes: readonly FakeNode[] = this.nodes): CellValue {
+    const granularity = query.granularity ?? 'total';
+    const window = windowIndex(granularity, query.timestampMs ?? 0);
+    const newest = new Map<string, Shard>();
+    for (const node of nodes) {
+      for (const { address, shard } of node.entries.values()) {
+        if (address.key !== query.key || address.eventType !== query.eventType) continue;
+        if (address.granularity !== granularity || address.window !== window) continue;
+        const known = newest.get(address.producerId);
+        if (known === undefined || known.sequence < shard.sequence) newest.set(address.producerId, shard);
+      }
+    }
+    return foldValues(newest.values())!;
+  }
+
+  /** Sum of the totals of all keys, as any two replicas say together. */
+  grandTotal(): number {
+    const keys = new Set<string>();
+    for (const { entries } of this.nodes) {
+      for (const { address } of entries.values()) keys.add(JSON.stringify([address.key, address.eventType]));
+    }
+    let sum = 0;
+    for (const name of keys) {
+      const [key, eventType] = JSON.parse(name) as [string, string];
+      sum += Number(this.value({ key, eventType }, this.nodes.slice(1)).sum);
+    }
+    return sum;
+  }
+}
+
+function store(node: FakeNode, name: string, stored: Stored): void {
+  const known = node.entries.get(name);
+  if (known === undefined || known.shard.sequence < stored.shard.sequence) node.entries.set(name, stored);
+}
+
+/** Nobody hears what a late call answers. */
+function ignoringErrors(work: () => unknown): void {
+  try {
+    work();
+  } catch (error) {
+    if (!(error instanceof TallyringError)) throw error;
+  }
+}
+
+/** The windows that an event falls into. */
+export function windowsOf(
+  timestampMs: number,
+): { granularity: (typeof GRANULARITIES)[number]; timestampMs: number }[] {
+  return GRANULARITIES.filter((each) => windowMs(each) >= 3_600_000).map((granularity) => ({
+    granularity,
+    timestampMs,
+  }));
+}
