@@ -24,7 +24,7 @@ export function openSource(environment: Environment, file: string): Source {
   } else {
     const path = resolve(environment.cwd, file);
     totalBytes = sizeOf(path);
-    raw = createReadStream(path, { highWaterMark: 64 * 1024 });
+    raw = createReadStream(path, { highWaterMark: 16 * 1024 });
   }
   async function* counted() {
     for await (const chunk of raw) {

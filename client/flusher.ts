@@ -28,6 +28,9 @@ export interface FlusherParts {
   onBusy(busy: boolean): void;
 }
 
+/** Intervals that a round waits at most for the answers to the one before. */
+const PATIENCE = 10;
+
 /**
  * Writes what the producer holds until the cluster has it. A round takes a flush, splits it by coordinator
  * and level, and sends the parts; each part is settled on its own. What failed goes again, with backoff,
@@ -130,8 +133,14 @@ export class Flusher {
     });
   }
 
+  /**
+   * With nobody waiting the next round leaves the cluster time to answer the one before, within reason: the
+   * slower it is, the more events come together in one cell of one flush.
+   */
   #nextRoundMs(): number {
-    return this.#lastRoundMs + this.#parts.limits.flushIntervalMs;
+    const { flushIntervalMs, maxInFlightFlushes } = this.#parts.limits;
+    const isBusy = !this.#urgent && this.#inFlight * 4 > maxInFlightFlushes;
+    return this.#lastRoundMs + (isBusy ? PATIENCE * flushIntervalMs : flushIntervalMs);
   }
 
   #wakeAt(atMs: number): void {

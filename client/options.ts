@@ -55,7 +55,7 @@ export interface ClientLimits {
 
 export const DEFAULT_LIMITS: Readonly<ClientLimits> = Object.freeze({
   flushIntervalMs: 20,
-  maxFlushCells: 10_000,
+  maxFlushCells: 20_000,
   maxInFlightFlushes: 8,
   maxCells: 300_000,
   maxWaiting: 100_000,

@@ -22,6 +22,7 @@ import { requirementOf } from './quorum/consistency.js';
 import type { NodeContext } from './quorum/context.js';
 import type { PlainCounting } from './quorum/plain-counting.js';
 import type { Reads } from './quorum/reads.js';
+import { periodsOf } from './quorum/row-ranges.js';
 import type { Writes } from './quorum/writes.js';
 
 export interface ClientApiParts {
@@ -142,18 +143,13 @@ export class ClientApi implements ClientCalls {
     checkEventType(query.eventType);
     const { rollups, context } = this.#parts;
     const range = planRange({ ...query, rollups });
-    const { maxStatsPoints } = context.limits;
-    const points = range.series === undefined ? 0 : range.series.toWindow - range.series.fromWindow;
-    if (points > maxStatsPoints) {
-      throw new TallyringError(
-        'INVALID_ARGUMENT',
-        `the series would have ${points} points, at most ${maxStatsPoints}: ask for a shorter range or a coarser granularity`,
-      );
-    }
     const { key, eventType } = query;
     const parts = range.series === undefined ? range.segments : [range.series];
     const rows = parts.map((part) => ({ key, eventType, ...part }));
-    return { query, startMs: range.startMs, endMs: range.endMs, rows };
+    const periods = rows.reduce((sum, row) => sum + periodsOf(row), 0);
+    const { maxStatsPeriods, maxStatsPoints } = context.limits;
+    if (periods > maxStatsPeriods) throw tooWide(`touches ${periods} periods, at most ${maxStatsPeriods}`);
+    return { query, startMs: range.startMs, endMs: range.endMs, rows, maxPoints: maxStatsPoints };
   }
 
   #checkSize(items: readonly unknown[]): void {
@@ -190,6 +186,7 @@ interface StatsPlan {
   startMs: number;
   endMs: number;
   rows: RowQuery[];
+  maxPoints: number;
 }
 
 /** The row of one cell. Throws INVALID_ARGUMENT for what is not kept. */
@@ -233,6 +230,7 @@ function assembleStats(plan: StatsPlan, reads: readonly Outcome<Entry[]>[]): Sta
       else entries.push(entry);
     }
   }
+  if (windows.size > plan.maxPoints) throw tooWide(`has ${windows.size} windows, at most ${plan.maxPoints}`);
   const row = plan.rows[0]!;
   const series = [...windows]
     .sort(([a], [b]) => a - b)
@@ -242,6 +240,11 @@ function assembleStats(plan: StatsPlan, reads: readonly Outcome<Entry[]>[]): Sta
     }));
   const { startMs, endMs } = plan;
   return { startMs, endMs, granularity, value: cellValue(row, all), series };
+}
+
+function tooWide(what: string): TallyringError {
+  const text = `the range ${what}: ask for a shorter range or a coarser granularity`;
+  return new TallyringError('INVALID_ARGUMENT', text);
 }
 
 function attempt<T>(run: () => T): Outcome<T> {

@@ -60,8 +60,10 @@ const limitsSchema = z.strictObject({
   /** Shards per cell: warned of, and refused to a new producer. */
   warnShardsPerCell: positive.default(1_000),
   maxShardsPerCell: positive.default(10_000),
-  /** Points of one stats answer, queries of one call, increments of one BatchIncrement. */
+  /** Windows in one series that are not empty, and periods (proto/entry.ts) that one stats query may touch. */
   maxStatsPoints: positive.default(10_000),
+  maxStatsPeriods: positive.default(1_000),
+  /** Queries of one call, increments of one BatchIncrement. */
   maxQueriesPerCall: positive.default(1_000),
   /** Plain increments taken and not yet answered, and cells in the memory of the node's own producer. */
   maxPendingIncrements: positive.default(50_000),

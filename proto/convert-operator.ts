@@ -9,6 +9,10 @@ export function descriptionToWire(description: ClusterDescription): wire.WireDes
   return {
     ...description,
     ringEpoch: safeToWire('ringEpoch', description.ringEpoch),
+    replication: Object.entries(description.replication).map(([datacenter, replicas]) => ({
+      datacenter,
+      replicas: uint32ToWire('replicas', replicas),
+    })),
     maxBatchBytes: uint32ToWire('maxBatchBytes', description.maxBatchBytes),
     rollups: description.rollups.map(granularityToWire),
   };
@@ -21,7 +25,7 @@ export function descriptionFromWire(reply: wire.WireDescribeReply): ClusterDescr
     cluster: reply.cluster,
     ringEpoch: safeFromWire('ring_epoch', reply.ringEpoch),
     vnodes: reply.vnodes,
-    replication: { ...reply.replication },
+    replication: Object.fromEntries(reply.replication.map((one) => [one.datacenter, one.replicas])),
     rollups,
     nodes: reply.nodes.map((node) => ({ ...node })),
     nodeId: reply.nodeId,
@@ -62,7 +66,12 @@ export function reportToWire(report: NodeReport): wire.WireReportReply {
     ringEpoch: safeToWire('ringEpoch', report.ringEpoch),
     uptimeMs: safeToWire('uptimeMs', Math.round(report.uptimeMs)),
     memoryBytes: safeToWire('memoryBytes', report.memoryBytes),
+    hints: Object.entries(report.hints).map(([nodeId, hints]) => ({
+      nodeId,
+      hints: safeToWire('hints', hints),
+    })),
     endpoints: report.endpoints.map(endpointToWire),
+    ownership: Object.entries(report.ownership).map(([nodeId, share]) => ({ nodeId, share })),
     ring: descriptionToWire(report.ring),
   };
 }
@@ -74,10 +83,6 @@ export function reportFromWire(reply: wire.WireReportReply): NodeReport {
   if (storeState === undefined || !reply.ring) {
     throw new TallyringError('INVALID_ARGUMENT', 'malformed report: no store state or no ring');
   }
-  const hints = Object.entries(reply.hints).map(([target, hinted]): [string, number] => [
-    target,
-    safeFromWire('hints', hinted),
-  ]);
   return {
     nodeId: reply.nodeId,
     cluster: reply.cluster,
@@ -91,10 +96,10 @@ export function reportFromWire(reply: wire.WireReportReply): NodeReport {
     ringEpoch: safeFromWire('ring_epoch', reply.ringEpoch),
     uptimeMs: safeFromWire('uptime_ms', reply.uptimeMs),
     memoryBytes: safeFromWire('memory_bytes', reply.memoryBytes),
-    hints: Object.fromEntries(hints),
+    hints: Object.fromEntries(reply.hints.map(({ nodeId, hints }) => [nodeId, safeFromWire('hints', hints)])),
     damagedRows: reply.damagedRows,
     endpoints: reply.endpoints.map(endpointFromWire),
-    ownership: { ...reply.ownership },
+    ownership: Object.fromEntries(reply.ownership.map(({ nodeId, share }) => [nodeId, share])),
     ring: descriptionFromWire(reply.ring),
   };
 }

@@ -33,8 +33,11 @@ export const CHECKSUM_BYTES = 8;
 /** A replica takes no larger value. */
 export const MAX_VALUE_BYTES = 64 * 1024;
 
-/** Windows per period: about half a year of days, 32 days of hours, a day of minutes. `total` has one period. */
-const PERIOD_WINDOWS: Record<Granularity, number> = { total: 1, day: 180, hour: 768, minute: 1440 };
+/**
+ * Windows per period: the unit of expiry, and one range scan of a row each. Some three years of days, half a
+ * year of hours, a day of minutes; `total` has one period. Part of the disk format.
+ */
+const PERIOD_WINDOWS: Record<Granularity, number> = { total: 1, day: 1024, hour: 4096, minute: 1440 };
 const HEAD_BYTES = 14; // format, granularity, period, token
 const TOKEN_AT = 6;
 export const PERIOD_BIAS = 2 ** 31;

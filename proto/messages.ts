@@ -104,7 +104,7 @@ export interface WireDescribeReply {
   cluster: string;
   ringEpoch: WireInt64;
   vnodes: number;
-  replication: Record<string, number>;
+  replication: { datacenter: string; replicas: number }[];
   rollups: WireEnum[];
   nodes: {
     nodeId: string;
@@ -154,7 +154,7 @@ export interface WireReportReply {
   ringEpoch: WireInt64;
   uptimeMs: WireInt64;
   memoryBytes: WireInt64;
-  hints: Record<string, WireInt64>;
+  hints: { nodeId: string; hints: WireInt64 }[];
   damagedRows: number;
   endpoints: {
     nodeId: string;
@@ -165,7 +165,7 @@ export interface WireReportReply {
     heartbeat: WireInt64;
     facts: { name: string; text?: string | undefined; number?: number | undefined }[];
   }[];
-  ownership: Record<string, number>;
+  ownership: { nodeId: string; share: number }[];
   ring: WireDescribeReply | null;
 }
 

@@ -129,7 +129,6 @@ export class Gossiper implements Membership {
   /** Answers a SYN with the ACK. Throws INVALID_ARGUMENT for a malformed one, FAILED_PRECONDITION for a refused. */
   handleSyn(from: string, syn: Buffer): Buffer {
     const { digests } = this.#receive('syn', from, syn);
-    this.#outdo(digests.find((digest) => digest.nodeId === this.#parts.nodeId));
     const answer = answerDigests(this.#state, digests);
     return this.#encode('ack', answer.requests, answer.deltas);
   }
@@ -198,7 +197,7 @@ export class Gossiper implements Membership {
   #learn(deltas: readonly Delta[]): void {
     const admitted = deltas.filter((delta) => {
       if (delta.nodeId === this.#parts.nodeId) {
-        this.#outdo({ ...delta, maxVersion: maxVersion(delta) });
+        this.#outdo(delta);
         return false;
       }
       const reason = refusalOfDelta(delta, this.#view(delta.nodeId));
@@ -215,10 +214,10 @@ export class Gossiper implements Membership {
    * Others remember more of this node than it said: its clock went back between two starts, or somebody
    * used its name. A generation above theirs is what makes it heard again.
    */
-  #outdo(claim: Digest | undefined): void {
+  #outdo(claim: Delta): void {
     const own = this.#own();
-    if (claim === undefined || claim.generation < own.generation) return;
-    if (claim.generation === own.generation && claim.maxVersion <= maxVersion(own)) return;
+    if (claim.generation < own.generation) return;
+    if (claim.generation === own.generation && maxVersion(claim) <= maxVersion(own)) return;
     if (claim.generation > this.#parts.clock.wallMs() + MAX_GENERATION_AHEAD_MS) return;
     this.#setOwn({ ...own, generation: claim.generation + 1 });
     this.#parts.logger.warn(

@@ -89,10 +89,7 @@ export class Liveness {
     const nowMs = this.#parts.clock.monotonicMs();
     for (const { nodeId, restarted, beat } of changes) {
       if (nodeId === this.#parts.nodeId) continue;
-      if (restarted) {
-        this.#detector.reset(nodeId);
-        this.#refused.delete(nodeId);
-      }
+      if (restarted) this.#detector.reset(nodeId);
       if (beat) {
         this.#detector.report(nodeId, nowMs);
         this.#convicted.delete(nodeId);

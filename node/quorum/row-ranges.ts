@@ -19,3 +19,9 @@ export function rowRanges(query: RowQuery): KeyRange[] {
   }
   return ranges;
 }
+
+/** How many ranges `rowRanges` would give, at no cost: the bound on a query's work. */
+export function periodsOf({ granularity, fromWindow, toWindow }: RowQuery): number {
+  if (toWindow <= fromWindow) return 0;
+  return periodOf(granularity, toWindow - 1) - periodOf(granularity, fromWindow) + 1;
+}

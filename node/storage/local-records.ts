@@ -4,7 +4,7 @@ import type { KeyRange, LocalRecords, LocalWrite } from './store.js';
 
 /** How the records reach the engine: writes through the store's queue, reads under its failure. */
 export interface RecordsAccess {
-  write(writes: readonly LocalWrite[], sync: boolean): Promise<void>;
+  write(writes: readonly LocalWrite[], sync: boolean): Promise<unknown>;
   read<T>(read: (engine: Engine) => Promise<T>): Promise<T>;
 }
 

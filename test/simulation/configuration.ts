@@ -62,7 +62,7 @@ export function configurationOf(seed: number, scale = 1): SimConfiguration {
   const twoDatacenters = random.chance(0.25);
   const faultEveryMs: SimConfiguration['faultEveryMs'] = {};
   for (const kind of FAULT_KINDS) {
-    if (random.chance(0.4)) faultEveryMs[kind] = random.between(1_000, 8_000);
+    if (random.chance(STORE_FAULTS.has(kind) ? 0.2 : 0.4)) faultEveryMs[kind] = random.between(1_000, 8_000);
   }
   const losesStores = Object.keys(faultEveryMs).some((kind) => STORE_FAULTS.has(kind as FaultKind));
   const on = () => random.chance(0.5);
@@ -80,7 +80,7 @@ export function configurationOf(seed: number, scale = 1): SimConfiguration {
       reorder: on(),
     },
     faultEveryMs,
-    safetyMs: random.between(4_000, 10_000) * scale,
+    safetyMs: random.between(5_000, 14_000) * scale,
     sdkClients: 1 + random.below(3),
     plainClients: random.below(3),
     readers: 1 + random.below(2),

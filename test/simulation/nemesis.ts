@@ -6,9 +6,9 @@ import type { VirtualTime } from './virtual-time.js';
 
 const POLL_MS = 250;
 /** Until what a node's peers heard of its batches stands on their disks, with a margin. */
-const REMEMBERED_AFTER_MS = 4_000;
+const REMEMBERED_AFTER_MS = 2_500;
 /** How long the rest of the cluster is left alone while a node whose store was set back starts. */
-const CALM_MS = 8_000;
+const CALM_MS = 4_000;
 
 export interface NemesisParts {
   cluster: SimCluster;
@@ -279,6 +279,6 @@ export class Nemesis {
         });
       });
     };
-    time.after(random.between(1_000, 6_000), () => void use());
+    time.after(random.between(200, 1_500), () => void use());
   }
 }

@@ -10,6 +10,8 @@ import { decodeRequest, encodeBody } from '../../proto/peer-message.js';
 export interface Plants {
   /** Wraps what a node's store opens as. */
   openStore?: (opened: OpenedStore) => OpenedStore;
+  /** Every node is told that what its store lost is not missed. */
+  acceptLoss?: boolean;
   /** Changes requests on their way. */
   tamper?: (method: string, payload: Buffer) => Buffer;
   /** Wraps how SDK clients reach nodes. */
@@ -69,10 +71,8 @@ export const readUnsynced: Plants = withStore((store) => {
   };
 });
 
-/** A replica whose store lost something takes itself for whole. */
-export const blindToLoss: Plants = {
-  openStore: (opened) => ({ ...opened, opening: { ...opened.opening, created: false, doubts: [] } }),
-};
+/** A replica whose store was lost takes itself for whole. */
+export const blindToLoss: Plants = { acceptLoss: true };
 
 /** A replica acknowledges a merge and leaves out its last entry. */
 export const dropsShard: Plants = {

@@ -52,12 +52,36 @@ interface Planted {
   adjust?: (config: SimConfiguration) => void;
 }
 
+/** Only these faults, and many of them, on a network that loses a fifth. */
+function only(faultEveryMs: SimConfiguration['faultEveryMs']): Planted['adjust'] {
+  return (config) => {
+    config.faultEveryMs = faultEveryMs;
+    config.network.lossRate = 0.2;
+    config.cluster.limits.antiEntropyIntervalMs = 60_000;
+  };
+}
+
 const PLANTED: Planted[] = [
-  { bug: 'a replica acknowledges before it has synced', plant: () => plants.ackBeforeSync, within: 10 },
-  { bug: 'a replica reads what is not synced', plant: () => plants.readUnsynced, within: 40 },
-  { bug: 'a replica that lost data takes itself for whole', plant: () => plants.blindToLoss, within: 40 },
-  { bug: 'merges lose a shard', plant: () => plants.dropsShard, within: 10 },
-  { bug: 'a producerId is used by two processes', plant: plants.reusedProducerId, within: 10 },
+  {
+    bug: 'a replica acknowledges before it has synced',
+    plant: () => plants.ackBeforeSync,
+    within: 5,
+    adjust: only({ 'slow disk': 1_000, kill: 1_500 }),
+  },
+  {
+    bug: 'a replica reads what is not synced',
+    plant: () => plants.readUnsynced,
+    within: 40,
+    adjust: only({ 'slow disk': 500, kill: 500 }),
+  },
+  {
+    bug: 'a replica that lost its store takes itself for whole',
+    plant: () => plants.blindToLoss,
+    within: 20,
+    adjust: only({ wipe: 500 }),
+  },
+  { bug: 'merges lose a shard', plant: () => plants.dropsShard, within: 5 },
+  { bug: 'a producerId is used by two processes', plant: plants.reusedProducerId, within: 5 },
 ];
 
 describe('a planted bug is caught', () => {

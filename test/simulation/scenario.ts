@@ -13,7 +13,7 @@ import { SdkClients } from './sdk-clients.js';
 import { SeededRandom } from './seeded-random.js';
 import { Trace } from './trace.js';
 import { VirtualTime } from './virtual-time.js';
-import { plainClient, reader, type Workload } from './workloads.js';
+import { plainClient, Reader, type Workload, type WorkloadParts } from './workloads.js';
 
 export interface RunResult {
   seed: number;
@@ -122,19 +122,23 @@ class Run {
   }
 
   #startWorkloads(): { sdk: SdkClients; others: Workload[] } {
-    const parts = {
+    const readers: Reader[] = [];
+    const others: Workload[] = [];
+    const parts: WorkloadParts = {
       config: this.#config,
       time: this.time,
       random: this.#random.fork('workload'),
       trace: this.trace,
       network: this.#network,
       history: this.history,
-      nodeAt: (address: string) => this.#cluster.nodeAt(address),
+      nodeAt: (address) => this.#cluster.nodeAt(address),
+      acknowledged: (key, eventType) => {
+        for (const reader of readers) reader.acknowledged(key, eventType);
+      },
     };
-    const others: Workload[] = [];
     for (let i = 1; i <= this.#config.plainClients; i++) others.push(plainClient(parts, `plain-${i}`));
-    for (let i = 1; i <= this.#config.readers; i++) others.push(reader(parts, `reader-${i}`));
-    return { sdk: new SdkClients(parts, this.#plants), others };
+    for (let i = 1; i <= this.#config.readers; i++) readers.push(new Reader(parts, `reader-${i}`));
+    return { sdk: new SdkClients(parts, this.#plants), others: [...others, ...readers] };
   }
 
   /** The liveness phase: all operations end, all nodes are normal, all replicas equal, within the bound. */

@@ -1,5 +1,7 @@
 import type { NodeConnection } from '../../client/transport.js';
+import type { CellValue } from '../../counter/shard.js';
 import { windowIndex } from '../../counter/window.js';
+import type { Outcome } from '../../proto/calls.js';
 import { asTallyringError, type ErrorData, errorToData } from '../../proto/errors.js';
 import type { SimConfiguration } from './configuration.js';
 import type { History, IncrementRecord, ReadRecord } from './history.js';
@@ -18,6 +20,8 @@ export interface WorkloadParts {
   network: SimNetwork;
   history: History;
   nodeAt(address: string): string;
+  /** Told of every acknowledged increment. */
+  acknowledged(key: string, eventType: string): void;
 }
 
 export const CALL_TIMEOUT_MS = 1_000;
@@ -90,6 +94,7 @@ export function plainClient(parts: WorkloadParts, name: string): Workload {
       if (error) record.error = error;
       history.ended(record);
       trace.note(`${name}: ${event.key} ${event.eventType} ${event.value} at ${event.level}: ${outcome}`);
+      if (outcome === 'acknowledged') parts.acknowledged(event.key, event.eventType);
     };
     const { key, eventType, value, timestampMs, level } = event;
     random
@@ -108,49 +113,65 @@ export function plainClient(parts: WorkloadParts, name: string): Workload {
   });
 }
 
-/** Readers of cells at random nodes, mostly at QUORUM. */
-export function reader(parts: WorkloadParts, name: string): Workload {
-  const { config, history, random: root, time, network, trace } = parts;
-  const random = root.fork(name);
-  const process = new SimProcess(name, time);
-  network.attach(process);
-  const connections = connectAll(parts, process);
-  return repeatedly(process, { random, perSecond: config.rate * 1.5 }, () => {
-    const { key, eventType } = randomEvent(config, random, time.nowMs);
-    const granularity = random.pick(config.cluster.rollups);
+/** Reads cells at random nodes, mostly at QUORUM; often twice in a row, and at once after an acknowledgement. */
+export class Reader implements Workload {
+  readonly #parts: WorkloadParts;
+  readonly #name: string;
+  readonly #random: SeededRandom;
+  readonly #connections: NodeConnection[];
+  readonly #workload: Workload;
+  #stopped = false;
+
+  constructor(parts: WorkloadParts, name: string) {
+    this.#parts = parts;
+    this.#name = name;
+    this.#random = parts.random.fork(name);
+    const process = new SimProcess(name, parts.time);
+    parts.network.attach(process);
+    this.#connections = connectAll(parts, process);
+    const { config, time } = parts;
+    this.#workload = repeatedly(process, { random: this.#random, perSecond: config.rate }, () => {
+      const { key, eventType } = randomEvent(config, this.#random, time.nowMs);
+      this.#read(key, eventType);
+    });
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#workload.stop();
+  }
+
+  /** Something was acknowledged: now and then it is looked at, where it hurts most. */
+  acknowledged(key: string, eventType: string): void {
+    if (!this.#stopped && this.#random.chance(0.4)) this.#read(key, eventType);
+  }
+
+  #read(key: string, eventType: string): void {
+    const { config, history, time, trace } = this.#parts;
+    const random = this.#random;
+    const granularity = random.chance(0.7) ? 'total' : random.pick(config.cluster.rollups);
     const timestampMs = Math.floor(EPOCH_WALL_MS + time.nowMs);
     const window = windowIndex(granularity, timestampMs);
-    const level = random.chance(0.8)
-      ? 'QUORUM'
-      : random.pick(['ONE', 'ALL', 'LOCAL_QUORUM', 'EACH_QUORUM'] as const);
-    const record: ReadRecord = {
-      client: name,
-      key,
-      eventType,
-      granularity,
-      window,
-      level,
-      ...history.began(),
-    };
+    const client = this.#name;
+    const level = random.chance(0.85) ? 'QUORUM' : random.pick(OTHER_READ_LEVELS);
+    const record: ReadRecord = { client, key, eventType, granularity, window, level, ...history.began() };
     history.reads.push(record);
+    const end = (answer: Outcome<CellValue>) => {
+      if ('ok' in answer) record.value = answer.ok;
+      else record.error = answer.error;
+      history.ended(record);
+      const told = 'ok' in answer ? `count ${answer.ok.count}, sum ${answer.ok.sum}` : answer.error.code;
+      trace.note(`${client}: reads ${key} ${eventType} ${granularity} at ${level}: ${told}`);
+      if ('ok' in answer && !this.#stopped && random.chance(0.25)) this.#read(key, eventType);
+    };
     random
-      .pick(connections)
+      .pick(this.#connections)
       .get([{ key, eventType, granularity, timestampMs }], level, { timeoutMs: CALL_TIMEOUT_MS })
       .then(
-        ([answer]) => {
-          if ('ok' in answer!) record.value = answer.ok;
-          else record.error = answer!.error;
-        },
-        (thrown) => {
-          record.error = errorToData(asTallyringError(thrown));
-        },
-      )
-      .finally(() => {
-        history.ended(record);
-        const outcome = record.value
-          ? `count ${record.value.count}, sum ${record.value.sum}`
-          : record.error!.code;
-        trace.note(`${name}: reads ${key} ${eventType} ${granularity} at ${level}: ${outcome}`);
-      });
-  });
+        ([answer]) => end(answer!),
+        (thrown) => end({ error: errorToData(asTallyringError(thrown)) }),
+      );
+  }
 }
+
+const OTHER_READ_LEVELS = ['ONE', 'ALL', 'LOCAL_QUORUM', 'EACH_QUORUM'] as const;

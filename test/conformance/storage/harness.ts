@@ -186,10 +186,13 @@ export async function corrupt(engine: ControlledEngine, key: Buffer, bit = 9): P
   await engine.inner.write([{ key, value: flipped }], true);
 }
 
-/** Waits for a condition, at most about a second. */
+/** Waits for a condition, at most ten seconds. */
 export async function until(condition: () => boolean): Promise<void> {
-  for (let i = 0; i < 1_000 && !condition(); i++) await new Promise((resolve) => setImmediate(resolve));
-  if (!condition()) throw new Error('the condition did not come true');
+  const deadlineMs = performance.now() + 10_000;
+  while (!condition()) {
+    if (performance.now() > deadlineMs) throw new Error('the condition did not come true');
+    await new Promise((resolve) => setImmediate(resolve));
+  }
 }
 
 /** A counter's value, for all labels together. */

@@ -433,6 +433,24 @@ export function storeConformance(name: string, openHarness: () => Promise<Harnes
         expect(opened.store.syncedBatch).toBe(1_002);
       });
 
+      it('renewed, it has another storeId and stays in doubt until declared whole', async () => {
+        await opened.store.merge([entryOf()]);
+        await opened.store.declareWhole();
+        const { storeId } = opened.store;
+        await opened.store.renew(['a peer remembers more', 'so does another']);
+        const renewed = opened.store.storeId;
+        expect(renewed).not.toBe(storeId);
+        await restartAfterKill();
+        expect(opened.store.storeId).toBe(renewed);
+        expect(opened.opening.created).toBe(false);
+        expect([...opened.opening.doubts].sort()).toEqual(['a peer remembers more', 'so does another']);
+        expect(await everything(opened.store)).toEqual([entryOf()]);
+        await opened.store.declareWhole();
+        await restartAfterKill();
+        expect(opened.opening).toEqual({ created: false, doubts: [] });
+        expect(opened.store.storeId).toBe(renewed);
+      });
+
       it('keeps few markers however many batches there were', async () => {
         await opened.store.close();
         opened = await harness.open({ limits: { writeBufferBytes: 64 * 1024 } });

@@ -1,5 +1,9 @@
+import { execFile } from 'node:child_process';
 import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { Client, credentials, loadPackageDefinition, type ServiceError } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import { protoPath as healthProto } from 'grpc-health-check';
@@ -374,6 +378,20 @@ describe('what every gRPC tool knows', () => {
     expect(files).toHaveLength(1);
     expect(files[0]?.toString('latin1')).toContain('event_type');
     stream.end();
+  });
+
+  it('a tool of another language finds its way by reflection alone', async () => {
+    const value = { count: 2, sum: 42, min: 5, max: 37 };
+    await served(21_244, { calls: { get: async () => [{ ok: value }] } });
+    const buf = fileURLToPath(new URL('../../../node_modules/.bin/buf', import.meta.url));
+    const call = ['curl', '--reflect', '--protocol', 'grpc', '--http2-prior-knowledge'];
+    const request = JSON.stringify({ key: 'k', event_type: 'v', consistency: 'CONSISTENCY_LEVEL_ALL' });
+    const url = 'http://127.0.0.1:21244/tallyring.v1.Counter/Get';
+    // Outside the repository, whose buf.yaml would be asked first.
+    const { stdout } = await promisify(execFile)(buf, [...call, url, '-d', request], { cwd: tmpdir() });
+    expect(JSON.parse(stdout)).toEqual({
+      value: { count: '2', sum: '42', min: '5', max: '37', average: 21 },
+    });
   });
 });
 

@@ -181,6 +181,21 @@ describe('liveness', () => {
     await net.time.runUntil(() => sees(net, net.nodeIds, 'n40', true), 15 * INTERVAL_MS);
   });
 
+  it('knows nothing of the pace of a restarted node', async () => {
+    const net = network(2);
+    await net.time.run(60_000);
+    net.kill('n2');
+    await net.time.run(3_000);
+    const { generation } = net.gossiper('n1').endpoints()[1]!;
+    net.start('n2');
+    const isBack = () => net.gossiper('n1').endpoints()[1]!.generation > generation;
+    await net.time.runUntil(isBack, 3_000);
+    net.isCut = () => true;
+    await net.time.run(25_000); // a known pace of one a second would have convicted it after 18 s
+    expect(net.gossiper('n1').isLive('n2')).toBe(true);
+    await net.time.runUntil(() => !net.gossiper('n1').isLive('n2'), 15_000);
+  });
+
   it('hears a node whose clock went back between two starts', async () => {
     const net = network(3);
     await net.time.run(5_000);

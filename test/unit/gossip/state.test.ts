@@ -79,6 +79,15 @@ describe('mergeEndpoint', () => {
     );
   });
 
+  it('keeps a node that left as left, whatever later versions say', () => {
+    const left = declareFacts(blank('n1', 1), { status: 'left' });
+    const later = declareFacts(beat(blank('n1', 1)), { status: 'normal' });
+    for (const merged of [mergeEndpoint(left, later), mergeEndpoint(later, left)]) {
+      expect(factOf(merged, 'status')).toBe('left');
+      expect(merged.heartbeat).toBe(1);
+    }
+  });
+
   it('takes the newer generation whole, in either order', () => {
     fc.assert(
       fc.property(wild, wild, (a, b) => {

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, unlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, readFile, rm, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Level } from 'level';
@@ -121,8 +121,7 @@ describe('the LevelDB store and its folder', () => {
     await closeAll();
     expect((await openStore()).opening).toEqual({ created: false, doubts: [] });
     await closeAll();
-    await (Level as unknown as { repair(location: string): Promise<void> }).repair?.(join(folder, 'db'));
-    await mkdir(join(folder, 'db', 'lost'), { recursive: true });
+    await repairDatabase(join(folder, 'db'));
     const repaired = await openStore();
     expect(repaired.opening.doubts).toEqual(["LevelDB's repair was run on the database"]);
     await closeAll();
@@ -168,6 +167,11 @@ describe('the LevelDB store and its folder', () => {
     expect(await store.local.get(Buffer.from('child'))).toEqual(Buffer.from('was here'));
   });
 });
+
+/** LevelDB's repair, which `level` has but does not type. */
+function repairDatabase(location: string): Promise<void> {
+  return (Level as unknown as { repair(location: string): Promise<void> }).repair(location);
+}
 
 /** A process that opens the database, writes one local record with sync, says so and stays. */
 const holdDatabase = `
