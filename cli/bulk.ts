@@ -20,8 +20,6 @@ import { type Line, linesOf } from './lines.js';
 const GET_GROUP = 500;
 const STATS_GROUP = 32;
 const GROUPS_IN_FLIGHT = 8;
-/** A call of this many may be split to fit a node's own limits. */
-const SMALLEST_SPLIT = 2;
 
 interface Bulk<Q, A> {
   groupSize: number;
@@ -139,13 +137,14 @@ async function askAll<Q, A>(
     return await contact.call((node) => bulk.ask(node, queries));
   } catch (thrown) {
     const error = asTallyringError(thrown);
-    if (queries.length >= SMALLEST_SPLIT && TOO_MUCH.includes(error.code)) {
-      const half = queries.length >> 1;
-      const [first, second] = [
-        await askAll(contact, bulk, queries.slice(0, half)),
-        await askAll(contact, bulk, queries.slice(half)),
-      ];
-      return [...first, ...second];
+    if (queries.length > 1 && TOO_MUCH.includes(error.code)) {
+      // Refused alone for the same reason, it is not the number (the level cannot be met, say).
+      const [alone] = await askAll(contact, bulk, queries.slice(0, 1));
+      if (alone === undefined || !('error' in alone) || alone.error.message !== error.message) {
+        const half = queries.length >> 1;
+        const first = await askAll(contact, bulk, queries.slice(0, half));
+        return [...first, ...(await askAll(contact, bulk, queries.slice(half)))];
+      }
     }
     return queries.map(() => ({ error: errorToData(error) }));
   }

@@ -8,7 +8,7 @@ import { asTallyringError, TallyringError } from '../proto/errors.js';
 import { addressOf, type CommonOptions, configOf, configPathOf, dataFolderOf } from './contact.js';
 import type { Environment, OperatorConnection } from './environment.js';
 import { usage } from './exit.js';
-import { hasData, lastLines, livePid, logPath, nodeFolder } from './state-folder.js';
+import { claimPidFile, hasData, lastLines, livePid, logPath, nodeFolder } from './state-folder.js';
 
 /** A cluster of this machine: its configuration, and where its state is. */
 export interface LocalCluster {
@@ -67,6 +67,8 @@ export function launch(cluster: LocalCluster, nodeId: string, newCluster: boolea
       cwd: environment.projectRoot,
     });
     child.unref();
+    // At once, so that `cluster down` in another terminal finds a node that is only starting.
+    if (child.pid !== undefined) claimPidFile(data, nodeId, child.pid);
     child.on('error', () => {}); // seen as "never came up"
     return { nodeId, child, logFrom };
   } finally {

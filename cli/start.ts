@@ -122,7 +122,8 @@ async function showUntilStopped(
       if (stop.asked) break;
       const states = sights.map((sight) => `${sight.node.id} ${stateOf(sight)}`).join('|');
       if (repaint) {
-        const text = statusTable(sights);
+        // A line that wraps would be two, and the repainting would be off.
+        const text = statusTable(sights).replace(/[^\n]+/g, (line) => line.slice(0, stdout.columns - 1));
         await stdout.write(`${painted > 0 ? `\u001b[${painted}A\u001b[J` : ''}${text}`);
         painted = text.split('\n').length - 1;
       } else if (states !== shown) {

@@ -137,7 +137,9 @@ export function claimPidFile(
     writeFileSync(join(folder, 'pid'), `${pid}\n`, { flag: 'wx' });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    throw alreadyRuns(nodeId, Number(readText(join(folder, 'pid'))), data);
+    // The launcher and the process itself may both declare it.
+    const other = Number(readText(join(folder, 'pid')));
+    if (other !== pid) throw alreadyRuns(nodeId, other, data);
   }
 }
 

@@ -5,12 +5,13 @@ import type { Logger } from '../ports/logger.js';
 import type { Random } from '../ports/random.js';
 import type { TallyringError } from '../proto/errors.js';
 import { type Claim, Claims } from './claims.js';
-import { type FlushPart, type PartOutcome, type Place, sendPart, splitFlush } from './flush-part.js';
+import { type FlushPart, type PartOutcome, type Place, splitFlush } from './flush-part.js';
 import type { FlushLevels } from './levels.js';
 import type { ClientLimits } from './options.js';
 import type { Attempt } from './progress.js';
 import { ProgressBook } from './progress-book.js';
 import { RoundRouter } from './round-router.js';
+import { Sender } from './sender.js';
 import type { Topology } from './topology.js';
 
 export interface FlusherParts {
@@ -29,7 +30,7 @@ export interface FlusherParts {
 }
 
 /** Intervals that a round waits at most for the answers to the one before. */
-const PATIENCE = 10;
+const PATIENCE = 50;
 
 /**
  * Writes what the producer holds until the cluster has it. A round takes a flush, splits it by coordinator
@@ -42,12 +43,7 @@ export class Flusher {
   readonly claims: Claims;
   readonly #parts: FlusherParts;
   readonly #book: ProgressBook;
-  /** Parts that wait for one of the requests in flight to end, and all that are not settled. */
-  readonly #ready: FlushPart[] = [];
-  readonly #open = new Set<FlushPart>();
-  readonly #inFlightByNode = new Map<string, number>();
-  #inFlight = 0;
-  #openSeries = 0;
+  readonly #sender: Sender;
   /** Somebody waits for what no round took yet. */
   #urgent = false;
   #lastRoundMs = -Infinity;
@@ -62,11 +58,16 @@ export class Flusher {
     this.#parts = parts;
     this.claims = new Claims(parts.levels);
     this.#book = new ProgressBook({ claims: this.claims, levels: parts.levels, random: parts.random });
+    this.#sender = new Sender({
+      topology: parts.topology,
+      maxInFlightFlushes: parts.limits.maxInFlightFlushes,
+      onOutcome: (part, outcome) => this.#settle(part, outcome),
+    });
   }
 
   /** Series that are not clean, about. */
   get backlog(): number {
-    return this.#parts.producer.dirtySeries + this.#openSeries;
+    return this.#parts.producer.dirtySeries + this.#sender.openSeries;
   }
 
   /** Why the newest attempt that failed did so. */
@@ -97,7 +98,7 @@ export class Flusher {
       if (this.#book.isBehind(series)) wanted.set(series, sequence);
     };
     // Series in flight are claimed at the newest flush that took them, those that changed since at the next one.
-    for (const { flush } of this.#open) {
+    for (const { flush } of this.#sender.open) {
       for (const series of flush.series) {
         if ((series as OwnSeries).takenAt === flush.sequence) want(series, flush.sequence);
       }
@@ -139,7 +140,7 @@ export class Flusher {
    */
   #nextRoundMs(): number {
     const { flushIntervalMs, maxInFlightFlushes } = this.#parts.limits;
-    const isBusy = !this.#urgent && this.#inFlight * 4 > maxInFlightFlushes;
+    const isBusy = !this.#urgent && this.#sender.inFlight * 4 > maxInFlightFlushes;
     return this.#lastRoundMs + (isBusy ? PATIENCE * flushIntervalMs : flushIntervalMs);
   }
 
@@ -159,11 +160,10 @@ export class Flusher {
   #pump(): void {
     if (this.#closed) return;
     const { producer, clock } = this.#parts;
-    this.#sendReady();
     this.#tellBusy();
-    if (this.#ready.length > 0 || producer.dirtySeries === 0) return;
+    if (this.#sender.isFull || producer.dirtySeries === 0) return;
     const nowMs = clock.monotonicMs();
-    const dueMs = this.#urgent && this.#inFlight === 0 ? nowMs : this.#nextRoundMs();
+    const dueMs = this.#urgent && this.#sender.inFlight === 0 ? nowMs : this.#nextRoundMs();
     if (dueMs > nowMs) this.#wakeAt(dueMs);
     else this.#round(nowMs);
   }
@@ -189,17 +189,15 @@ export class Flusher {
     // What is left waits for its backoff, or for the next round when this one was full.
     if (producer.dirtySeries > 0) this.#wakeAt(isFull ? this.#nextRoundMs() : laterMs);
     if (flush === undefined) return;
-    for (const part of this.#split(flush, attempts)) {
-      this.#ready.push(part);
-      this.#open.add(part);
-    }
-    this.#openSeries += flush.series.length;
-    this.#sendReady();
+    this.#sender.send(this.#split(flush, attempts));
   }
 
   #split(flush: Flush, attempts: ReadonlyMap<Series, Attempt>): FlushPart[] {
     const { levels, limits, topology } = this.#parts;
-    const router = new RoundRouter(topology, { cells: flush.cells.length, crowded: this.#crowded() });
+    const router = new RoundRouter(topology, {
+      cells: flush.cells.length,
+      crowded: this.#sender.crowdedNodes(),
+    });
     return splitFlush(flush, (series): Place => {
       const level = attempts.get(series)?.level ?? levels.usual;
       const track = this.#book.track(series, level);
@@ -210,35 +208,6 @@ export class Flusher {
         timeoutMs: Math.min(timeoutMs, limits.requestTimeoutMs),
       };
     });
-  }
-
-  /** Nodes with half of all requests that may be in flight. */
-  #crowded(): Set<string> {
-    const half = Math.ceil(this.#parts.limits.maxInFlightFlushes / 2);
-    const crowded = new Set<string>();
-    for (const [nodeId, inFlight] of this.#inFlightByNode) if (inFlight >= half) crowded.add(nodeId);
-    return crowded;
-  }
-
-  #sendReady(): void {
-    const { limits, topology } = this.#parts;
-    while (this.#ready.length > 0 && this.#inFlight < limits.maxInFlightFlushes) {
-      const part = this.#ready.shift()!;
-      this.#countInFlight(part, 1);
-      const { ringEpoch, maxBatchBytes } = topology.description;
-      void sendPart(part, { ringEpoch, maxBatchBytes }).then((outcome) => {
-        this.#countInFlight(part, -1);
-        this.#open.delete(part);
-        this.#openSeries -= part.flush.series.length;
-        if (!this.#closed) this.#settle(part, outcome);
-      });
-    }
-  }
-
-  #countInFlight({ node }: FlushPart, change: 1 | -1): void {
-    this.#inFlight += change;
-    if (node === undefined) return;
-    this.#inFlightByNode.set(node.nodeId, (this.#inFlightByNode.get(node.nodeId) ?? 0) + change);
   }
 
   #settle(part: FlushPart, outcome: PartOutcome): void {
@@ -271,7 +240,8 @@ export class Flusher {
   }
 
   #tellBusy(): void {
-    const isIdle = this.#inFlight === 0 && this.claims.count === 0 && this.#parts.producer.dirtySeries === 0;
+    const isIdle =
+      this.#sender.inFlight === 0 && this.claims.count === 0 && this.#parts.producer.dirtySeries === 0;
     if (this.#busy === !isIdle) return;
     this.#busy = !isIdle;
     this.#parts.onBusy(this.#busy);
@@ -281,6 +251,7 @@ export class Flusher {
   close(error: Error): void {
     this.#closed = true;
     this.#timer?.cancel();
+    this.#sender.close();
     this.claims.rejectAll(error);
     if (this.#busy) this.#parts.onBusy(false);
     this.#busy = false;

@@ -1,4 +1,4 @@
-import { impliesQuorum, type Requirement, requirementOf } from '../node/quorum/consistency.js';
+import { type Requirement, requirementOf } from '../node/quorum/consistency.js';
 import { TallyringError } from '../proto/errors.js';
 import { type ConsistencyLevel, isLevel, LEVELS } from '../proto/level.js';
 
@@ -56,20 +56,16 @@ export interface FlushLevels {
   /** Of everything that does not name another. */
   readonly usual: ConsistencyLevel;
   implies(met: ConsistencyLevel, asked: ConsistencyLevel): boolean;
-  impliesQuorum(level: ConsistencyLevel): boolean;
 }
 
 export function flushLevels(usual: ConsistencyLevel, context: LevelContext): FlushLevels {
   const known = new Map<string, boolean>();
-  return {
-    usual,
-    implies(met, asked) {
-      if (met === asked) return true;
-      const name = `${met} ${asked}`;
-      const answer = known.get(name) ?? levelImplies(met, asked, context);
-      known.set(name, answer);
-      return answer;
-    },
-    impliesQuorum: (level) => impliesQuorum(level, context.replication),
+  const implies: FlushLevels['implies'] = (met, asked) => {
+    if (met === asked) return true;
+    const name = `${met} ${asked}`;
+    const answer = known.get(name) ?? levelImplies(met, asked, context);
+    known.set(name, answer);
+    return answer;
   };
+  return { usual, implies };
 }

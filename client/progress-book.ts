@@ -73,7 +73,7 @@ export class ProgressBook {
   acknowledged(series: Series, { sequence, level }: Attempted, nowMs: number): boolean {
     this.#claims.acknowledge(series, sequence, level);
     const usual = this.#levels.implies(level, this.#levels.usual);
-    const quorum = this.#levels.impliesQuorum(level);
+    const quorum = this.#levels.implies(level, 'QUORUM');
     const claimed = this.#claims.count > 0 && this.#claims.levelsOf(series, sequence).size > 0;
     if (!this.#bySeries.has(series)) {
       if (usual && quorum && !claimed) return true;

@@ -17,7 +17,8 @@ export interface RoundFacts {
 export class RoundRouter {
   readonly #topology: Topology;
   readonly #facts: RoundFacts;
-  readonly #chosen = new Map<string, KnownNode | undefined>();
+  /** By level and node to avoid, then by preference list. */
+  readonly #chosen = new Map<string, Map<number, KnownNode | undefined>>();
   readonly #ofLevel = new Map<ConsistencyLevel, KnownNode>();
 
   constructor(topology: Topology, facts: RoundFacts) {
@@ -29,10 +30,15 @@ export class RoundRouter {
   nodeFor(series: Series, level: ConsistencyLevel, avoid: string | undefined): KnownNode | undefined {
     series.token ??= tokenOf(series.key);
     const { index, nodeIds } = this.#topology.replicasOf(series.token);
-    const name = `${index} ${level} ${avoid ?? ''}`;
-    if (this.#chosen.has(name)) return this.#chosen.get(name);
+    const wish = avoid === undefined ? level : `${level} ${avoid}`;
+    let chosen = this.#chosen.get(wish);
+    if (chosen === undefined) {
+      chosen = new Map();
+      this.#chosen.set(wish, chosen);
+    }
+    if (chosen.has(index)) return chosen.get(index);
     const node = this.#again(nodeIds, level, avoid) ?? this.#choose(nodeIds, level, avoid);
-    this.#chosen.set(name, node);
+    chosen.set(index, node);
     if (node !== undefined) this.#ofLevel.set(level, node);
     return node;
   }

@@ -107,12 +107,9 @@ export function errorFromWire(error: wire.WireError | null | undefined): ErrorDa
 export function averageOf({ count, sum }: CellValue): number | undefined {
   if (count === 0) return undefined;
   if (typeof count === 'number' && typeof sum === 'number') return sum / count;
-  // 128 binary places, the last one sticky, so that the one rounding of Number() is the right one.
-  const [numerator, divisor] = [BigInt(sum) << 128n, BigInt(count)];
-  const quotient = numerator / divisor;
-  const sticky = numerator % divisor === 0n ? 0n : 1n;
-  const exactEnough = quotient < 0n ? -(-quotient | sticky) : quotient | sticky;
-  return Number(exactEnough) / 2 ** 128;
+  // An int64 ratio differs from a point halfway between two doubles by at least 2^-179, so that what is cut
+  // off at 192 binary places cannot turn the one rounding that Number() does.
+  return Number((BigInt(sum) << 192n) / BigInt(count)) / 2 ** 192;
 }
 
 export function valueToWire(value: CellValue): wire.WireCellValue {

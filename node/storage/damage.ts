@@ -31,6 +31,10 @@ export class DamagedRows {
     return { newRow, newRecord };
   }
 
+  knows(row: Buffer, badKey: Buffer): boolean {
+    return this.#rows.get(row.toString('latin1'))?.bad.has(badKey.toString('latin1')) === true;
+  }
+
   remove(row: Buffer): boolean {
     return this.#rows.delete(row.toString('latin1'));
   }

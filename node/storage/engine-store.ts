@@ -128,7 +128,19 @@ export class EngineStore implements Store {
   }
 
   async healed(row: Buffer): Promise<void> {
-    await this.#committer.run({ prepare: () => this.#health.heal(this.#engine, row), sync: true });
+    let healed = false;
+    const prepare = async () => {
+      const { writes, whole } = await this.#health.heal(this.#engine, row);
+      healed = whole;
+      return writes;
+    };
+    await this.#committer.run({ prepare, sync: true });
+    if (!healed) {
+      throw new TallyringError(
+        'NOT_WHOLE',
+        'more bad records were found in the row: merge it from the others again',
+      );
+    }
     this.#health.healed(row);
   }
 

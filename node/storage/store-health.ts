@@ -53,7 +53,10 @@ export class StoreHealth {
         'bad record: its checksum is wrong; its row is damaged',
       );
     }
-    return newRow ? [{ key: Buffer.concat([DAMAGED_PREFIX, row]), value: EMPTY }] : [];
+    if (!newRow) return [];
+    // Others of the row may be bad too, not yet met. What the peers hold is merged against the disk, not the cache.
+    this.#cache.clear();
+    return [{ key: Buffer.concat([DAMAGED_PREFIX, row]), value: EMPTY }];
   }
 
   /** The writes that note that the whole store is in doubt; none when that was known. */
@@ -64,21 +67,27 @@ export class StoreHealth {
     return [{ key: doubtKey(text), value: EMPTY }];
   }
 
-  /** The writes that declare a row whole: its records that are still bad go, then its mark. */
-  async heal(engine: Engine, row: Buffer): Promise<EngineWrite[]> {
+  /**
+   * The writes that declare a row whole: its records that are still bad go, and its mark. `whole` is false when
+   * one turns up that nobody met before: what the peers hold of it may not have been merged. It is noted then.
+   */
+  async heal(engine: Engine, row: Buffer): Promise<{ writes: EngineWrite[]; whole: boolean }> {
     const writes: EngineWrite[] = [{ key: Buffer.concat([DAMAGED_PREFIX, row]), value: undefined }];
+    const unknown: Buffer[] = [];
     const end = prefixEnd(row);
     let from = row;
     for (;;) {
       const records = await engine.scan(from, end, { limit: SCAN_PAGE, fillCache: false });
       for (const record of records) {
         if (isIntact(record)) continue;
-        this.#cache.delete(record.key.toString('latin1'));
+        if (!this.rows.knows(row, record.key)) unknown.push(record.key);
         writes.push({ key: record.key, value: undefined });
       }
-      if (records.length < SCAN_PAGE) return writes;
+      if (records.length < SCAN_PAGE) break;
       from = keyAfter(records[records.length - 1]!.key);
     }
+    if (unknown.length === 0) return { writes, whole: true };
+    return { writes: unknown.flatMap((key) => this.noteBad(key)), whole: false };
   }
 
   /** After the writes of `heal` are durable. */

@@ -44,7 +44,10 @@ export interface Store {
 
   /** Rows (key prefixes up to the eventType) that met a bad record and are not yet merged back from others. */
   damagedRows(): Buffer[];
-  /** Declares a damaged row whole again, after what the other replicas hold was merged in. Durable. */
+  /**
+   * Declares a damaged row whole again, after what the other replicas hold was merged in. Durable. Rejects
+   * NOT_WHOLE when it finds bad records that were not met before: merge from the others and try again.
+   */
   healed(row: Buffer): Promise<void>;
 
   /**

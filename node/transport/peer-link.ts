@@ -175,7 +175,7 @@ export class PeerLink {
   #expired(waiting: Waiting): void {
     this.#settle(waiting);
     const text = `${this.#options.target} did not answer ${waiting.frame.kind} in time`;
-    waiting.reject(new TallyringError('WRITE_TIMEOUT', text, { mayHaveApplied: false }));
+    waiting.reject(new TallyringError('WRITE_TIMEOUT', text, { mayHaveApplied: waiting.sent }));
   }
 
   #settle(waiting: Waiting): void {

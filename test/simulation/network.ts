@@ -87,6 +87,9 @@ export class SimNetwork {
 
   /** Call when a process was killed: everything under way to it is reset, and nobody waits in it any more. */
   died(process: SimProcess): void {
+    for (const link of this.#queuedBytes.keys()) {
+      if (link.startsWith(`${process.name}>`)) this.#queuedBytes.delete(link);
+    }
     for (const call of [...this.#inFlight]) {
       if (call.from === process) this.#inFlight.delete(call);
       if (call.to !== process.name) continue;

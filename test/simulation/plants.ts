@@ -1,6 +1,6 @@
 import type { ClientTransport } from '../../client/transport.js';
 import type { OpenedStore, Store } from '../../node/storage/store.js';
-import { decodeBatch, type Entry, encodeBatch } from '../../proto/entry.js';
+import { decodeBatch, encodeBatch } from '../../proto/entry.js';
 import { decodeRequest, encodeBody } from '../../proto/peer-message.js';
 
 /**
@@ -42,34 +42,6 @@ export const ackBeforeSync: Plants = withStore((store) => ({
     return { changed: entries.length, batch: store.syncedBatch };
   },
 }));
-
-/** A replica answers reads from what is not synced yet. */
-export const readUnsynced: Plants = withStore((store) => {
-  const unsynced = new Map<string, Entry>();
-  return {
-    async merge(entries) {
-      for (const entry of entries) unsynced.set(entry.key.toString('latin1'), entry);
-      const result = await store.merge(entries);
-      for (const entry of entries) {
-        const name = entry.key.toString('latin1');
-        if (unsynced.get(name) === entry) unsynced.delete(name);
-      }
-      return result;
-    },
-    async read(ranges) {
-      const reads = await store.read(ranges);
-      return reads.map((read, i) => {
-        const { from, to } = ranges[i]!;
-        const newer = [...unsynced.values()].filter(
-          ({ key }) => key.compare(from) >= 0 && key.compare(to) < 0,
-        );
-        const names = new Set(newer.map(({ key }) => key.toString('latin1')));
-        const others = read.entries.filter(({ key }) => !names.has(key.toString('latin1')));
-        return { ...read, entries: [...others, ...newer] };
-      });
-    },
-  };
-});
 
 /** A replica whose store was lost takes itself for whole. */
 export const blindToLoss: Plants = { acceptLoss: true };

@@ -71,11 +71,13 @@ export function hintConformance(name: string, openHarness: () => Promise<Harness
       const entries = Array.from({ length: 40 }, (_, producer) => entryOf({ producer }));
       const { stored, left } = await hints.add('n2', entries, wallMs);
       expect(stored + left).toBe(40);
+      expect(opened.engine.writes.at(-1)).toBe(true);
       expect(left).toBeGreaterThan(0);
       expect(hints.stats('n2').bytes).toBeLessThanOrEqual(limits.maxHintBytesPerTarget);
       expect(await metricValue(opened.metrics.hintsDropped)).toBe(left);
       const newer = entryOf({ producer: 0, sequence: 9 });
       expect(await hints.add('n2', [newer], wallMs)).toEqual({ stored: 1, left: 0 });
+      expect(opened.engine.writes.at(-1)).toBe(false);
       await harness.kill();
       opened = await harness.open();
       hints = await openHints();
@@ -114,11 +116,12 @@ export function hintConformance(name: string, openHarness: () => Promise<Harness
 
     it('of calls made at once all are applied', async () => {
       const calls = Array.from({ length: 10 }, (_, i) =>
-        hints.add('n2', [entryOf({ producer: 1, sequence: i })], wallMs),
+        hints.add('n2', [entryOf({ producer: 1, sequence: 9 - i }), entryOf({ producer: 2 + i })], wallMs),
       );
       await Promise.all([...calls, hints.add('n3', [entryOf()], wallMs)]);
-      expect(await hints.page('n2', 10)).toEqual([entryOf({ producer: 1, sequence: 9 })]);
-      expect(hints.stats()).toMatchObject({ entries: 2 });
+      expect((await hints.page('n2', 20))[0]).toEqual(entryOf({ producer: 1, sequence: 9 }));
+      expect(hints.stats('n2').entries).toBe(11);
+      expect(hints.stats().entries).toBe(12);
     });
   });
 }

@@ -281,6 +281,7 @@ export function storeConformance(name: string, openHarness: () => Promise<Harnes
         expect((await opened.store.read([rangeOf(row)]))[0]!.damaged).toBe(true);
         await opened.store.healed(row);
         expect(opened.store.damagedRows()).toEqual([]);
+        expect(await metricValue(opened.metrics.healedRows)).toBe(1);
         const healed = { entries: [other, entryOf({ producer: 3 })], damaged: false };
         expect(await opened.store.read([rangeOf(row)])).toEqual([healed]);
         await restartAfterKill();
@@ -293,6 +294,35 @@ export function storeConformance(name: string, openHarness: () => Promise<Harnes
         expect(await opened.store.merge([good])).toMatchObject({ changed: 1 });
         await opened.store.healed(row);
         expect(await opened.store.read([rangeOf(row)])).toEqual([{ entries: [good, other], damaged: false }]);
+      });
+
+      it('takes back others of the row that nobody met yet, though its cache has them', async () => {
+        await opened.store.get([good.key]);
+        await corrupt(opened.engine, other.key);
+        expect(await opened.store.merge([good, other])).toMatchObject({ changed: 2 });
+        await opened.store.healed(row);
+        expect(await opened.store.read([rangeOf(row)])).toEqual([{ entries: [good, other], damaged: false }]);
+      });
+
+      it('is not healed while it has bad records that nobody met before', async () => {
+        await opened.store.get([good.key]);
+        await opened.store.merge([good]);
+        await corrupt(opened.engine, other.key);
+        await expect(opened.store.healed(row)).rejects.toMatchObject({ code: 'NOT_WHOLE' });
+        expect(opened.store.damagedRows()).toEqual([row]);
+        expect(await opened.store.merge([other])).toMatchObject({ changed: 1 });
+        await opened.store.healed(row);
+        expect(await opened.store.read([rangeOf(row)])).toEqual([{ entries: [good, other], damaged: false }]);
+      });
+
+      it('healing and merging at once loses nothing that was merged', async () => {
+        await opened.store.get([good.key]);
+        await Promise.all([opened.store.merge([good]), opened.store.healed(row)]);
+        expect(await opened.store.get([good.key])).toEqual([good]);
+        await corrupt(opened.engine, good.key);
+        await opened.store.get([good.key]);
+        await Promise.all([opened.store.healed(row), opened.store.merge([good])]);
+        expect(await opened.store.get([good.key])).toEqual([good]);
       });
 
       it('a merge into it writes what comes, older or not, and marks the row', async () => {

@@ -15,7 +15,7 @@ async function startProcess(firstPort: number) {
   children.push(child);
   const said: string[] = [];
   child.stdout.on('data', (chunk: Buffer) => said.push(...chunk.toString().split('\n')));
-  await until(() => said.includes('ready'), 15_000);
+  await until(() => said.includes('ready'), 20_000);
   return { child, said };
 }
 
@@ -66,7 +66,7 @@ describe('a node that is killed', () => {
     expect(changes).toEqual([false, true]);
     await peers.close();
     connection.close();
-  });
+  }, 45_000);
 });
 
 describe('a node that freezes', () => {
@@ -77,10 +77,10 @@ describe('a node that freezes', () => {
     const merge = rejection(peers.request('n1', 'merge', { epoch: 1, batch: Buffer.alloc(9) }, 30_000));
     await until(() => said.includes('merge'));
     child.kill('SIGSTOP');
-    await until(() => !peers.isConnected('n1'), 11_000);
+    await until(() => !peers.isConnected('n1'), 15_000);
     expect(await merge).toMatchObject({ code: 'UNAVAILABLE', mayHaveApplied: true });
     child.kill('SIGCONT');
     await until(() => peers.isConnected('n1'));
     await peers.close();
-  }, 30_000);
+  }, 45_000);
 });

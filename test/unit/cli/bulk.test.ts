@@ -128,6 +128,19 @@ describe('get -', () => {
     );
   });
 
+  it('does not ask again and again what is refused for another reason than size', async () => {
+    let calls = 0;
+    const get = () => {
+      calls++;
+      return Promise.reject(new TallyringError('INVALID_ARGUMENT', 'level THREE cannot be met'));
+    };
+    const stdin = [Array.from({ length: 1_000 }, (_, i) => lineOf(i)).join('')];
+    const environment = fakeEnvironment({ nodes: { [A]: { get } }, stdin });
+    expect(await run(['get', '-', '--consistency', 'THREE'], environment)).toBe(2);
+    expect(answersOf(environment.stdout.text)).toHaveLength(1_000);
+    expect(calls).toBeLessThan(10);
+  });
+
   it('int64 is a JSON number while it is safe, else a string of its digits', async () => {
     const value = { count: 3, sum: 2n ** 63n - 1n, min: -(2n ** 53n), max: 2 ** 53 - 1 };
     const environment = fakeEnvironment({

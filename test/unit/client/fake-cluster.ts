@@ -259,18 +259,17 @@ export class FakeCluster implements ClientTransport {
     return foldValues(newest.values())!;
   }
 
-  /** Sum of the totals of all keys, as any two replicas say together. */
-  grandTotal(): number {
-    const keys = new Set<string>();
-    for (const { entries } of this.nodes) {
-      for (const { address } of entries.values()) keys.add(JSON.stringify([address.key, address.eventType]));
+  /** Sum of the totals of all keys, as these replicas say together: any two know what QUORUM acknowledged. */
+  grandTotal(nodes: readonly FakeNode[] = this.nodes.slice(1)): number {
+    const newest = new Map<string, Shard>();
+    for (const { entries } of nodes) {
+      for (const [name, { address, shard }] of entries) {
+        if (address.granularity !== 'total') continue;
+        const known = newest.get(name);
+        if (known === undefined || known.sequence < shard.sequence) newest.set(name, shard);
+      }
     }
-    let sum = 0;
-    for (const name of keys) {
-      const [key, eventType] = JSON.parse(name) as [string, string];
-      sum += Number(this.value({ key, eventType }, this.nodes.slice(1)).sum);
-    }
-    return sum;
+    return Number(foldValues(newest.values())!.sum);
   }
 }
 

@@ -25,12 +25,12 @@ describe('nodes that die', () => {
           counted++;
         }
       };
-      const workers = Promise.all(Array.from({ length: 5 }, (_, i) => worker(i, 30_000)));
+      const workers = Promise.all(Array.from({ length: 3 }, (_, i) => worker(i, 12_000)));
       for (const [i, node] of cluster.nodes.entries()) {
-        time.after(2_000 + i * 8_000, () => {
+        time.after(1_000 + i * 3_500, () => {
           node.state = state;
         });
-        time.after(7_000 + i * 8_000, () => {
+        time.after(3_500 + i * 3_500, () => {
           node.state = 'up';
         });
       }
@@ -131,9 +131,7 @@ describe('levels', () => {
       const client = await open();
       await time.settle(client.increment('k', 'view', { consistency: level }));
       await time.run(time.nowMs + 5_000);
-      // In one datacenter a local quorum is a quorum, but the judgement of eviction is conservative.
-      expect(cluster.flushLevels[0]).toBe(level);
-      expect(cluster.flushLevels.length).toBe(level === 'LOCAL_QUORUM' ? 2 : 1);
+      expect(cluster.flushLevels).toEqual([level]);
     },
   );
 
@@ -145,6 +143,23 @@ describe('levels', () => {
       code: 'INVALID_ARGUMENT',
     });
     expect(await errorOf(open({ consistency: 'THREE' }))).toMatchObject({ code: 'INVALID_ARGUMENT' });
+  });
+});
+
+describe('requests in flight', () => {
+  it('are at most maxInFlightFlushes, in all', async () => {
+    const { time, open, cluster } = fakeCluster();
+    const client = await open({ maxInFlightFlushes: 2, maxFlushCells: 10 });
+    for (const node of cluster.nodes) node.state = 'stalled';
+    const flushes = () => cluster.nodes.reduce((sum, { calls }) => sum + (calls.flush ?? 0), 0);
+    for (let i = 0; i < 100; i++) {
+      client.count(`k${i}`, 'view');
+      await time.run(time.nowMs + 15);
+    }
+    expect(flushes()).toBe(2);
+    for (const node of cluster.nodes) node.state = 'up';
+    await time.settle(client.close());
+    expect(cluster.grandTotal()).toBe(100);
   });
 });
 
@@ -179,13 +194,12 @@ describe('memory', () => {
   it('rolls to a fresh id once a day', async () => {
     const { time, open, cluster } = fakeCluster();
     const client = await open();
-    for (let hour = 0; hour < 72; hour++) {
+    for (let hour = 0; hour < 50; hour++) {
       await time.settle(client.increment('k', 'view'));
       await time.run(time.nowMs + 3_600_000);
     }
     await time.settle(client.close());
-    expect(cluster.value(view('k')).count).toBe(72);
-    expect(cluster.mints).toBeGreaterThanOrEqual(3);
-    expect(cluster.mints).toBeLessThanOrEqual(4);
+    expect(cluster.value(view('k')).count).toBe(50);
+    expect(cluster.mints).toBe(3);
   });
 });

@@ -203,3 +203,64 @@ describe('close', () => {
     expect(await ended).toBe(error);
   });
 });
+
+describe('reads', () => {
+  it('getMany: one outcome per query, in order, over many calls', async () => {
+    const { time, open } = fakeCluster();
+    const client = await open();
+    for (let i = 0; i < 1_200; i++) client.count(`k${i}`, 'view', i);
+    await time.settle(client.flush());
+    const queries = Array.from({ length: 1_200 }, (_, i) => view(`k${i}`));
+    const outcomes = await time.settle(client.getMany(queries));
+    expect(outcomes.map(({ value }) => value?.sum)).toEqual(queries.map((_, i) => i));
+  });
+
+  it('one value out of range spoils only its own outcome', async () => {
+    const { time, open } = fakeCluster();
+    const client = await open();
+    await time.settle(client.increment('big', 'view', { by: 2n ** 60n }));
+    await time.settle(client.increment('small', 'view'));
+    const [big, small] = await time.settle(client.getMany([view('big'), view('small')]));
+    expect(big!.error).toMatchObject({ code: 'OUT_OF_RANGE' });
+    expect(small!.value!.sum).toBe(1);
+    expect(await errorOf(time.settle(client.get('big', 'view')))).toMatchObject({ code: 'OUT_OF_RANGE' });
+  });
+
+  it('an abort ends a read at once', async () => {
+    const { time, open, cluster } = fakeCluster();
+    const client = await open();
+    for (const node of cluster.nodes) node.state = 'stalled';
+    const abort = new AbortController();
+    time.after(100, () => abort.abort(new Error('enough')));
+    const before = time.nowMs;
+    const error = await errorOf(time.settle(client.get('k', 'view', { signal: abort.signal })));
+    expect(error.message).toBe('enough');
+    expect(time.nowMs - before).toBeLessThan(150);
+  });
+
+  it('a read ends by its deadline', async () => {
+    const { time, open, cluster } = fakeCluster();
+    const client = await open();
+    for (const node of cluster.nodes) node.state = 'stalled';
+    const before = time.nowMs;
+    const error = await errorOf(time.settle(client.get('k', 'view', { timeoutMs: 3_000 })));
+    expect(error).toMatchObject({ code: 'READ_TIMEOUT', retryable: true });
+    expect(time.nowMs - before).toBeLessThanOrEqual(3_000);
+  });
+
+  it('refuses what cannot be read', async () => {
+    const { open } = fakeCluster();
+    const client = await open();
+    const range = { start: 0, end: 3_600_000 };
+    for (const read of [
+      client.get('', 'view'),
+      client.get('k', 'view', { granularity: 'week' as never }),
+      client.get('k', 'view', { granularity: 'day' }),
+      client.get('k', 'view', { consistency: 'MOST' as never }),
+      client.stats('k', 'view', { ...range, start: new Date('x') }),
+      client.stats('k', 'view', { ...range, functions: ['median' as never] }),
+    ]) {
+      expect(await errorOf(read)).toMatchObject({ code: 'INVALID_ARGUMENT' });
+    }
+  });
+});

@@ -3,7 +3,7 @@ import type { TallyringClient } from '../../../client/client.js';
 import type { ConsistencyLevel } from '../../../proto/level.js';
 import type { SeededRandom } from '../../simulation/seeded-random.js';
 import { EPOCH_WALL_MS } from '../../simulation/virtual-time.js';
-import { type Fault, windowsOf } from './fake-cluster.js';
+import { type FakeCluster, type Fault, windowsOf } from './fake-cluster.js';
 import { fakeCluster } from './open-client.js';
 
 const FAULTS: Fault[] = [
@@ -21,6 +21,12 @@ const KEYS = 7;
 
 /** What the application counted, per cell. */
 class Expected {
+  /** Events of a key. */
+  countOf(key: string): number {
+    const name = JSON.stringify({ key, eventType: 'view', granularity: 'total', timestampMs: 0 });
+    return this.cells.get(name)?.count ?? 0;
+  }
+
   readonly cells = new Map<string, { count: number; sum: number; min: number; max: number }>();
 
   add(key: string, by: number, timestampMs: number): void {
@@ -43,8 +49,26 @@ class Expected {
   }
 }
 
+const PAIRS = [
+  [0, 1],
+  [1, 2],
+  [0, 2],
+];
+
+/** An acknowledgement at QUORUM means that any two replicas know all that was counted before the call. */
+function checkAcknowledged(cluster: FakeCluster, key: string, atLeast: number): void {
+  for (const pair of PAIRS) {
+    const nodes = pair.map((i) => cluster.nodes[i]!);
+    expect(Number(cluster.value({ key, eventType: 'view' }, nodes).count)).toBeGreaterThanOrEqual(atLeast);
+  }
+}
+
 /** Counts for a while in every way there is; gives back the promises of awaited increments. */
-function feed(client: TallyringClient, random: SeededRandom, expected: Expected): Promise<void>[] {
+function feed(
+  { client, cluster, usual }: { client: TallyringClient; cluster: FakeCluster; usual: ConsistencyLevel },
+  random: SeededRandom,
+  expected: Expected,
+): Promise<void>[] {
   const waits: Promise<void>[] = [];
   for (let i = 0; i < 12; i++) {
     const key = `k${random.below(KEYS)}`;
@@ -54,7 +78,10 @@ function feed(client: TallyringClient, random: SeededRandom, expected: Expected)
       if (random.chance(0.5)) client.count(key, 'view', by, timestamp);
       else {
         const consistency = random.chance(0.3) ? random.pick(LEVELS) : undefined;
-        waits.push(client.increment(key, 'view', { by, timestamp, consistency, timeoutMs: 600_000 }));
+        const wait = client.increment(key, 'view', { by, timestamp, consistency, timeoutMs: 600_000 });
+        const counted = expected.countOf(key) + 1;
+        const atQuorum = (consistency ?? usual) !== 'ONE';
+        waits.push(atQuorum ? wait.then(() => checkAcknowledged(cluster, key, counted)) : wait);
       }
       expected.add(key, by, timestamp);
     } catch (error) {
@@ -74,7 +101,7 @@ async function schedule(seed: number, usual: ConsistencyLevel): Promise<void> {
   const badness = faults.next() * 0.8;
   cluster.faultOf = () => (faults.chance(badness) ? faults.pick(FAULTS) : 'none');
   for (let step = 0; step < 25; step++) {
-    waits.push(...feed(client, faults, expected));
+    waits.push(...feed({ client, cluster, usual }, faults, expected));
     const node = faults.pick(cluster.nodes);
     node.state = faults.chance(0.7) ? 'up' : faults.pick(['refusing', 'stalled'] as const);
     if (faults.chance(0.1))
@@ -101,7 +128,7 @@ async function schedule(seed: number, usual: ConsistencyLevel): Promise<void> {
       expect(cluster.value(JSON.parse(name), nodes), `seed ${seed}: ${name}`).toEqual(value);
     }
   }
-  expect(cluster.grandTotal()).toBe(
+  expect(cluster.grandTotal(cluster.nodes)).toBe(
     [...expected.cells].reduce((sum, [name, cell]) => (name.includes('total') ? sum + cell.sum : sum), 0),
   );
 }
