@@ -29,15 +29,13 @@ export interface FlusherParts {
   onBusy(busy: boolean): void;
 }
 
-/** Intervals that a round waits at most for the answers to the one before. */
-const PATIENCE = 50;
-
 /**
  * Writes what the producer holds until the cluster has it. A round takes a flush, splits it by coordinator
  * and level, and sends the parts; each part is settled on its own. What failed goes again, with backoff,
  * through another node, for as long as the client is open.
  *
- * Rounds come every flushIntervalMs; at once when somebody waits and nothing is in flight.
+ * Rounds come every flushIntervalMs while somebody waits, at once when nothing is in flight then; every
+ * countIntervalMs otherwise.
  */
 export class Flusher {
   readonly claims: Claims;
@@ -47,6 +45,9 @@ export class Flusher {
   /** Somebody waits for what no round took yet. */
   #urgent = false;
   #lastRoundMs = -Infinity;
+  /** When the newest sweep began, and how many series that were dirty then it still has to take. */
+  #sweepFromMs = -Infinity;
+  #sweepLeft = 0;
   #kicked = false;
   #timer: TimerHandle | undefined;
   #timerMs = Infinity;
@@ -135,13 +136,15 @@ export class Flusher {
   }
 
   /**
-   * With nobody waiting the next round leaves the cluster time to answer the one before, within reason: the
-   * slower it is, the more events come together in one cell of one flush.
+   * With nobody waiting all that is dirty is swept once every countIntervalMs, so that more events come
+   * together in one cell of one flush. A sweep takes several rounds when it is large.
    */
   #nextRoundMs(): number {
-    const { flushIntervalMs, maxInFlightFlushes } = this.#parts.limits;
-    const isBusy = !this.#urgent && this.#sender.inFlight * 4 > maxInFlightFlushes;
-    return this.#lastRoundMs + (isBusy ? PATIENCE * flushIntervalMs : flushIntervalMs);
+    const { flushIntervalMs, countIntervalMs, maxInFlightFlushes } = this.#parts.limits;
+    const soonMs = this.#lastRoundMs + flushIntervalMs;
+    const keepsUp = this.#sender.inFlight * 4 <= maxInFlightFlushes;
+    if (this.claims.count > 0 || (this.#sweepLeft > 0 && keepsUp)) return soonMs;
+    return Math.max(soonMs, this.#sweepFromMs + countIntervalMs);
   }
 
   #wakeAt(atMs: number): void {
@@ -182,9 +185,14 @@ export class Flusher {
       attempts.set(series, attempt);
       return true;
     };
+    if (this.#sweepLeft <= 0) {
+      this.#sweepFromMs = nowMs;
+      this.#sweepLeft = producer.dirtySeries;
+    }
     const flush = producer.takeFlush(limits.maxFlushCells, this.#book.isOrdinary ? undefined : isDue);
     this.#lastRoundMs = nowMs;
     const isFull = flush !== undefined && flush.cells.length >= limits.maxFlushCells;
+    this.#sweepLeft = isFull ? this.#sweepLeft - flush.series.length : 0;
     if (!isFull) this.#urgent = false;
     // What is left waits for its backoff, or for the next round when this one was full.
     if (producer.dirtySeries > 0) this.#wakeAt(isFull ? this.#nextRoundMs() : laterMs);

@@ -17,8 +17,10 @@ export interface ClientOptions<M extends Int64Mode = 'number'> {
   consistency?: ConsistencyLevel | undefined;
   /** Of reads, where it differs. */
   readConsistency?: ConsistencyLevel | undefined;
-  /** Least time between two flushes, except that awaited increments with nothing in flight go at once. */
+  /** Time between two flushes while somebody waits; with nothing in flight they go at once. */
   flushIntervalMs?: number | undefined;
+  /** Time between two flushes while nobody does: `count` costs less the longer it is. */
+  countIntervalMs?: number | undefined;
   /** Cells that one flush takes, about. */
   maxFlushCells?: number | undefined;
   /** Flush requests under way at once. */
@@ -45,6 +47,7 @@ export interface ClientOptions<M extends Int64Mode = 'number'> {
 /** The numeric options, all set. */
 export interface ClientLimits {
   flushIntervalMs: number;
+  countIntervalMs: number;
   maxFlushCells: number;
   maxInFlightFlushes: number;
   maxCells: number;
@@ -55,6 +58,7 @@ export interface ClientLimits {
 
 export const DEFAULT_LIMITS: Readonly<ClientLimits> = Object.freeze({
   flushIntervalMs: 20,
+  countIntervalMs: 200,
   maxFlushCells: 20_000,
   maxInFlightFlushes: 8,
   maxCells: 300_000,

@@ -14,7 +14,7 @@ import type {
   StatsAnswer,
   StatsQuery,
 } from '../proto/calls.js';
-import { checkShardEntry, decodeBatch, decodeEntryKey, decodeShard, type Entry } from '../proto/entry.js';
+import { decodeBatch, decodeEntryKey, decodeShard, type Entry, KIND } from '../proto/entry.js';
 import { asTallyringError, errorFromData, errorToData, TallyringError } from '../proto/errors.js';
 import type { ConsistencyLevel } from '../proto/level.js';
 import type { RowQuery } from '../proto/peer-message.js';
@@ -24,6 +24,7 @@ import type { PlainCounting } from './quorum/plain-counting.js';
 import type { Reads } from './quorum/reads.js';
 import { periodsOf } from './quorum/row-ranges.js';
 import type { Writes } from './quorum/writes.js';
+import { checkEntry } from './storage/kinds.js';
 
 export interface ClientApiParts {
   context: NodeContext;
@@ -75,7 +76,8 @@ export class ClientApi implements ClientCalls {
   }
 
   #checkEntry(entry: Entry): void {
-    const granularity = checkShardEntry(entry);
+    const { kind, granularity } = checkEntry(entry);
+    if (kind !== KIND.shard) throw new TallyringError('INVALID_ARGUMENT', 'producers write shards only');
     if (this.#parts.rollups.includes(granularity)) return;
     throw new TallyringError(
       'FAILED_PRECONDITION',

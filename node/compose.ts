@@ -49,6 +49,9 @@ export async function composeNode(parts: NodeParts): Promise<ComposedNode> {
     replication: config.replication,
   });
   const { opening, store, tree, entries } = await openReplicaStore(parts.openStore, ring);
+  const isNew = opening.created && parts.newCluster;
+  // At once: a node that is killed right after its first start must not come back as one that lost its store.
+  if (isNew) await store.declareWhole();
   const startedMs = clock.monotonicMs();
   let whole = false;
 
@@ -109,8 +112,8 @@ export async function composeNode(parts: NodeParts): Promise<ComposedNode> {
   const recovery = new Recovery({
     context,
     exchange: new Exchange(context, limits.recoveryEntriesPerSecond),
-    doubts: opening.created && parts.newCluster ? [] : doubtsOf(opening),
-    declaredWhole: (opening.created && parts.newCluster) || parts.acceptLoss === true,
+    doubts: doubtsOf(opening),
+    declaredWhole: isNew || parts.acceptLoss === true,
     renewStore: async (doubts) => {
       await store.renew(doubts);
       gossiper.declare({ storeId: store.storeId });

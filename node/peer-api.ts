@@ -1,5 +1,5 @@
 import { encodeBatch } from '../proto/entry.js';
-import { TallyringError } from '../proto/errors.js';
+import { asTallyringError, TallyringError } from '../proto/errors.js';
 import type { PeerRequest, ReplyBody, RequestBody } from '../proto/peer-message.js';
 import type { Gossiper } from './gossip/gossiper.js';
 import type { NodeContext } from './quorum/context.js';
@@ -26,6 +26,20 @@ export class PeerApi {
   }
 
   async handle(from: string, request: PeerRequest): Promise<object> {
+    const { peerRequests } = this.#parts.context.metrics;
+    const { kind } = request;
+    try {
+      const reply = await this.#answer(from, request);
+      peerRequests.inc({ kind, code: 'OK' });
+      return reply;
+    } catch (error) {
+      const known = asTallyringError(error);
+      peerRequests.inc({ kind, code: known.code });
+      throw known;
+    }
+  }
+
+  async #answer(from: string, request: PeerRequest): Promise<object> {
     const { gossiper, context } = this.#parts;
     if ('epoch' in request.body) this.#refuseOldRing(request.body.epoch);
     switch (request.kind) {

@@ -5,10 +5,10 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
-const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
-const { status } = spawnSync(process.execPath, [tsc, '-p', root], { cwd: root, stdio: ['ignore', 2, 2] });
-if (status !== 0) process.exit(status ?? 1);
 mkdirSync(join(root, 'dist', 'proto'), { recursive: true });
 for (const name of readdirSync(join(root, 'proto'))) {
   if (name.endsWith('.proto')) cpSync(join(root, 'proto', name), join(root, 'dist', 'proto', name));
 }
+const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+const { status } = spawnSync(process.execPath, [tsc, '-p', root], { cwd: root, stdio: ['ignore', 2, 2] });
+process.exitCode = status ?? 1;

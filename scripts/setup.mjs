@@ -7,7 +7,18 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
-const sources = ['ports', 'counter', 'proto', 'node', 'client', 'cli', 'scripts', 'test', 'bench', 'tsconfig.json'];
+const sources = [
+  'ports',
+  'counter',
+  'proto',
+  'node',
+  'client',
+  'cli',
+  'scripts',
+  'test',
+  'bench',
+  'tsconfig.json',
+];
 
 const [major, minor] = process.versions.node.split('.').map(Number);
 if (major < 20 || (major === 20 && minor < 19)) {

@@ -1,6 +1,7 @@
-import { decodeBatch, type Entry, encodeBatch, isIntact, MAX_VALUE_BYTES } from '../../proto/entry.js';
+import { decodeBatch, type Entry, encodeBatch } from '../../proto/entry.js';
 import { TallyringError } from '../../proto/errors.js';
 import type { RowQuery } from '../../proto/peer-message.js';
+import { checkEntry } from '../storage/kinds.js';
 import type { Store } from '../storage/store.js';
 import { rowRanges } from './row-ranges.js';
 
@@ -31,16 +32,10 @@ export class Replica {
     return batch;
   }
 
-  /** Merges what came over a wire: every entry's checksum is looked at first, so all of it is merged or nothing. */
+  /** Merges what came over a wire: every entry is checked first, so all of it is merged or nothing. */
   mergeBatch(batch: Buffer): Promise<number> {
     const entries = decodeBatch(batch);
-    for (const entry of entries) {
-      if (entry.value.length > MAX_VALUE_BYTES || !isIntact(entry)) {
-        throw new TallyringError('INVALID_ARGUMENT', 'an entry was damaged on its way; send it again', {
-          retryable: true,
-        });
-      }
-    }
+    for (const entry of entries) checkEntry(entry);
     return this.merge(entries);
   }
 

@@ -1,12 +1,12 @@
+import type { Granularity } from '../../counter/window.js';
 import {
   CHECKSUM_BYTES,
-  decodeEntryKey,
+  checkEntryForm,
   decodeShard,
   type Entry,
-  isIntact,
   KIND,
+  type KindCode,
   kindOfEntry,
-  tokenOf,
 } from '../../proto/entry.js';
 import { TallyringError } from '../../proto/errors.js';
 
@@ -40,19 +40,10 @@ export function kindOf(code: number): EntryKind {
  * Checks an entry of any origin whole: key, token, kind, fields, checksum. Throws INVALID_ARGUMENT or
  * UNSUPPORTED_FORMAT.
  */
-export function checkEntry(entry: Entry): void {
-  const address = decodeEntryKey(entry.key);
-  if (address.token !== tokenOf(address.key)) {
-    throw new TallyringError(
-      'INVALID_ARGUMENT',
-      `malformed entry: the token is not that of key ${address.key}`,
-    );
-  }
-  const kind = kindOf(address.kind);
-  if (!isIntact(entry)) {
-    throw new TallyringError('INVALID_ARGUMENT', `malformed entry: checksum of key ${address.key}`);
-  }
-  kind.validate(entry);
+export function checkEntry(entry: Entry): { kind: KindCode; granularity: Granularity } {
+  const form = checkEntryForm(entry);
+  kindOf(form.kind).validate(entry);
+  return form;
 }
 
 /** Which of two values of one entry key stays. The key's form was checked. */

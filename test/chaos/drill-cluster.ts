@@ -13,6 +13,8 @@ export const PROJECT = existsSync(join(here, '../../package.json'))
   : join(here, '../../..');
 const COMMAND = join(PROJECT, 'dist', 'cli', 'main.js');
 
+const STORE_PARTS = ['identity.json', 'db'];
+
 export interface CommandResult {
   code: number | null;
   stdout: string;
@@ -95,18 +97,23 @@ export class DrillCluster {
     return (performance.now() - startMs) / 1_000;
   }
 
+  /** A copy of what a stopped node keeps. */
   copyStore(nodeId: string, to: string): void {
     rmSync(to, { recursive: true, force: true });
-    cpSync(join(this.data, nodeId, 'store'), to, { recursive: true });
+    for (const part of STORE_PARTS)
+      cpSync(join(this.data, nodeId, part), join(to, part), { recursive: true });
   }
 
+  /** The node's whole folder. */
   deleteStore(nodeId: string): void {
-    rmSync(join(this.data, nodeId, 'store'), { recursive: true });
+    rmSync(join(this.data, nodeId), { recursive: true });
   }
 
   restoreStore(nodeId: string, from: string): void {
-    this.deleteStore(nodeId);
-    cpSync(from, join(this.data, nodeId, 'store'), { recursive: true });
+    for (const part of STORE_PARTS) {
+      rmSync(join(this.data, nodeId, part), { recursive: true });
+      cpSync(join(from, part), join(this.data, nodeId, part), { recursive: true });
+    }
   }
 }
 

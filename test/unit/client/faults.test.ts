@@ -149,7 +149,7 @@ describe('levels', () => {
 describe('requests in flight', () => {
   it('are at most maxInFlightFlushes, in all', async () => {
     const { time, open, cluster } = fakeCluster();
-    const client = await open({ maxInFlightFlushes: 2, maxFlushCells: 10 });
+    const client = await open({ maxInFlightFlushes: 2, maxFlushCells: 10, countIntervalMs: 20 });
     for (const node of cluster.nodes) node.state = 'stalled';
     const flushes = () => cluster.nodes.reduce((sum, { calls }) => sum + (calls.flush ?? 0), 0);
     for (let i = 0; i < 100; i++) {

@@ -153,7 +153,7 @@ describe('a wait that ends', () => {
 
   it('flush: everything taken so far, also what count() took', async () => {
     const { time, open, cluster } = fakeCluster();
-    const client = await open({ flushIntervalMs: 5_000, maxFlushCells: 3 });
+    const client = await open({ flushIntervalMs: 5_000, countIntervalMs: 5_000, maxFlushCells: 3 });
     for (let i = 0; i < 20; i++) client.count(`k${i}`, 'view', 2);
     await time.settle(client.flush({ timeoutMs: 200_000 }), 300_000);
     expect(cluster.grandTotal()).toBe(40);
