@@ -34,6 +34,8 @@ export interface ClientApiParts {
   rollups: readonly Granularity[];
   describe(): ClusterDescription;
   mint(above: Buffer | undefined): Buffer;
+  /** Whether an entry's cell has so many shards that no new producer is let in. */
+  isFull(entryKey: Buffer): boolean;
 }
 
 /** What a node does for clients: checks at the edge, then coordinates. */
@@ -52,7 +54,7 @@ export class ClientApi implements ClientCalls {
     return this.#parts.mint(above);
   }
 
-  async flush(request: FlushRequest, { timeoutMs }: CallOptions): Promise<FlushReply> {
+  async flush(request: FlushRequest, options: CallOptions): Promise<FlushReply> {
     return this.#measured('flush', request.level, async () => {
       const { context, writes } = this.#parts;
       const ring = context.ring();
@@ -71,8 +73,20 @@ export class ClientApi implements ClientCalls {
       const entries = decodeBatch(request.batch);
       for (const entry of entries) this.#checkEntry(entry);
       if (entries.length === 0) return { failures: [] };
-      return writes.write(entries, { level: request.level, timeoutMs, ring });
+      const refused = await this.#tooManyShards(entries);
+      const write = { level: request.level, timeoutMs: this.#timeoutOf(options), ring };
+      if (refused.size === 0) return writes.write(entries, write);
+      return withRefused(refused, entries, (rest) => writes.write(rest, write));
     });
+  }
+
+  /** Indexes of the entries that would bring a new producer into a cell that has too many. */
+  async #tooManyShards(entries: readonly Entry[]): Promise<ReadonlySet<number>> {
+    const { isFull, context } = this.#parts;
+    const suspects = [...entries.keys()].filter((i) => isFull(entries[i]!.key));
+    if (suspects.length === 0) return NONE;
+    const held = await context.replica.store.get(suspects.map((i) => entries[i]!.key));
+    return new Set(suspects.filter((_, j) => held[j] === undefined));
   }
 
   #checkEntry(entry: Entry): void {
@@ -88,24 +102,28 @@ export class ClientApi implements ClientCalls {
   async increment(
     requests: readonly IncrementRequest[],
     level: ConsistencyLevel,
-    { timeoutMs }: CallOptions,
+    options: CallOptions,
   ): Promise<Outcome<null>[]> {
     return this.#measured('increment', level, () => {
       this.#checkSize(requests);
-      return this.#parts.counting.increment(requests, level, timeoutMs);
+      return this.#parts.counting.increment(requests, level, this.#timeoutOf(options));
     });
   }
 
   async get(
     queries: readonly CellQuery[],
     level: ConsistencyLevel,
-    { timeoutMs }: CallOptions,
+    options: CallOptions,
   ): Promise<Outcome<CellValue>[]> {
     return this.#measured('get', level, async () => {
       this.#checkSize(queries);
       const { context, reads, rollups } = this.#parts;
       const rows = queries.map((query) => attempt(() => cellRow(query, rollups)));
-      const read = await reads.read(oks(rows), { level, timeoutMs, ring: context.ring() });
+      const read = await reads.read(oks(rows), {
+        level,
+        timeoutMs: this.#timeoutOf(options),
+        ring: context.ring(),
+      });
       return weave(rows, read, (row, entries) => this.#fold(row, entries));
     });
   }
@@ -123,14 +141,18 @@ export class ClientApi implements ClientCalls {
   async stats(
     queries: readonly StatsQuery[],
     level: ConsistencyLevel,
-    { timeoutMs }: CallOptions,
+    options: CallOptions,
   ): Promise<Outcome<StatsAnswer>[]> {
     return this.#measured('stats', level, async () => {
       this.#checkSize(queries);
       const { context, reads } = this.#parts;
       const plans = queries.map((query) => attempt(() => this.#planStats(query)));
       const rows = oks(plans).flatMap((plan) => plan.rows);
-      const read = await reads.read(rows, { level, timeoutMs, ring: context.ring() });
+      const read = await reads.read(rows, {
+        level,
+        timeoutMs: this.#timeoutOf(options),
+        ring: context.ring(),
+      });
       let at = 0;
       const perPlan = oks(plans).map((plan) => {
         at += plan.rows.length;
@@ -152,6 +174,11 @@ export class ClientApi implements ClientCalls {
     const { maxStatsPeriods, maxStatsPoints } = context.limits;
     if (periods > maxStatsPeriods) throw tooWide(`touches ${periods} periods, at most ${maxStatsPeriods}`);
     return { query, startMs: range.startMs, endMs: range.endMs, rows, maxPoints: maxStatsPoints };
+  }
+
+  /** No request outlives the bound that a recovering node waits for (DESIGN §7). */
+  #timeoutOf({ timeoutMs }: CallOptions): number {
+    return Math.min(timeoutMs, this.#parts.context.limits.maxRequestMs);
   }
 
   #checkSize(items: readonly unknown[]): void {
@@ -181,6 +208,22 @@ export class ClientApi implements ClientCalls {
       metrics.requestSeconds.observe({ call, level }, (clock.monotonicMs() - startMs) / 1000);
     }
   }
+}
+
+const NONE: ReadonlySet<number> = new Set();
+
+/** Writes all but the refused entries; failures go by the indexes of the whole batch. */
+async function withRefused(
+  refused: ReadonlySet<number>,
+  entries: readonly Entry[],
+  write: (rest: Entry[]) => Promise<FlushReply>,
+): Promise<FlushReply> {
+  const kept = [...entries.keys()].filter((i) => !refused.has(i));
+  const text = 'a cell has too many producers already: let fewer processes count this key';
+  const error = errorToData(new TallyringError('OVERLOADED', text, { retryable: false }));
+  const { failures } = kept.length === 0 ? { failures: [] } : await write(kept.map((i) => entries[i]!));
+  const moved = failures.map((failure) => ({ ...failure, indexes: failure.indexes.map((j) => kept[j]!) }));
+  return { failures: [...moved, { indexes: [...refused], error }] };
 }
 
 interface StatsPlan {

@@ -20,6 +20,7 @@ import { HintReplay } from './repair/hint-replay.js';
 import { PeerMemory } from './repair/peer-memory.js';
 import { Recovery } from './repair/recovery.js';
 import { Scrub } from './repair/scrub.js';
+import { ShardCensus } from './repair/shard-census.js';
 import { openReplicaStore } from './repair/tree-store.js';
 import { buildRing } from './ring/build.js';
 import { ownership } from './ring/ownership.js';
@@ -48,7 +49,8 @@ export async function composeNode(parts: NodeParts): Promise<ComposedNode> {
     vnodes: config.vnodes,
     replication: config.replication,
   });
-  const { opening, store, tree, entries } = await openReplicaStore(parts.openStore, ring);
+  const { opening, store, tree, entries, refreshLeaf } = await openReplicaStore(parts.openStore, ring);
+  const openedAtBatch = store.syncedBatch;
   const isNew = opening.created && parts.newCluster;
   // At once: a node that is killed right after its first start must not come back as one that lost its store.
   if (isNew) await store.declareWhole();
@@ -64,8 +66,8 @@ export async function composeNode(parts: NodeParts): Promise<ComposedNode> {
         memory.heard(id, facts.storeId, facts.syncedBatch);
       }
     }
-    const { storeId, syncedBatch } = store;
-    return { wallMs: clock.wallMs(), storeId, syncedBatch, storeState: storeState() };
+    const { storeId } = store;
+    return { wallMs: clock.wallMs(), storeId, syncedBatch: recovery.toldBatch, storeState: storeState() };
   };
   const gossiper = new Gossiper({
     cluster: config.cluster,
@@ -107,11 +109,13 @@ export async function composeNode(parts: NodeParts): Promise<ComposedNode> {
   const { rollups } = config;
   const mintFor = (kind: 'sdk' | 'node') => (above: Buffer | undefined) => mint.mint(kind, above);
   const counting = new PlainCounting({ context, writes, rollups, mint: mintFor('node') });
+  const census = new ShardCensus(limits.maxShardsPerCell);
   const antiEntropy = new AntiEntropy({ context, tree, random });
-  const scrub = new Scrub(context);
+  const scrub = new Scrub(context, { census, refreshLeaf });
   const recovery = new Recovery({
     context,
     exchange: new Exchange(context, limits.recoveryEntriesPerSecond),
+    openedAtBatch,
     doubts: doubtsOf(opening),
     declaredWhole: isNew || parts.acceptLoss === true,
     renewStore: async (doubts) => {
@@ -153,12 +157,13 @@ export async function composeNode(parts: NodeParts): Promise<ComposedNode> {
     ownership: owned,
     ring: describe(),
   });
+  const client = { mint: mintFor('sdk'), isFull: (key: Buffer) => census.isFull(key) };
   const steady = [memory, hintReplay, antiEntropy, scrub];
 
   return {
-    client: new ClientApi({ context, writes, reads, counting, rollups, describe, mint: mintFor('sdk') }),
+    client: new ClientApi({ ...client, context, writes, reads, counting, rollups, describe }),
     operator: new OperatorApi({ context, membership: gossiper, rollups, state }),
-    peer: new PeerApi({ context, gossiper, tree, memory }),
+    peer: new PeerApi({ context, gossiper, tree, memory, toldBatch: () => recovery.toldBatch }),
     start: () => {
       gossiper.start();
       for (const part of steady) part.start();

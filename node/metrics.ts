@@ -53,6 +53,7 @@ export function createMetrics(nodeId: string) {
     antiEntropyEntries: counter('anti_entropy_entries_total', 'Entries moved by anti-entropy', ['direction']),
     overloaded: counter('overloaded_total', 'Requests refused because a queue was full', ['queue']),
     shardsPerCell: histogram('shards_per_cell', 'Shards of a cell, at reads', SIZE_BUCKETS),
+    mostShardsPerCell: gauge('most_shards_per_cell', 'The most shards of any cell, at the last scrub'),
     gossipRounds: counter('gossip_rounds_total', 'Gossip rounds'),
     gossipBytes: counter('gossip_bytes_total', 'Bytes gossiped', ['direction']),
     convictions: counter('convictions_total', 'Endpoints convicted by the failure detector'),

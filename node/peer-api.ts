@@ -15,6 +15,8 @@ export interface PeerApiParts {
   gossiper: Gossiper;
   tree: HashTree;
   memory: PeerMemory;
+  /** The newest batch that the others may remember of this store. */
+  toldBatch(): number;
 }
 
 /** Answers what other nodes ask of this one. */
@@ -50,7 +52,8 @@ export class PeerApi {
         return {};
       case 'merge': {
         const batch = await context.replica.mergeBatch(request.body.batch);
-        return { storeId: context.replica.store.storeId, batch };
+        // Not the number of this merge's batch while it is open whether the store was whole at its start.
+        return { storeId: context.replica.store.storeId, batch: Math.min(batch, this.#parts.toldBatch()) };
       }
       case 'read':
         return packRows(await context.replica.read(request.body.queries, request.body.one));

@@ -1,6 +1,6 @@
 import type { Outcome } from '../../proto/calls.js';
 import { type Entry, encodeBatch, tokenOf } from '../../proto/entry.js';
-import { asTallyringError, errorToData, TallyringError } from '../../proto/errors.js';
+import { asTallyringError, type ErrorData, errorToData, TallyringError } from '../../proto/errors.js';
 import type { ConsistencyLevel } from '../../proto/level.js';
 import type { RowQuery } from '../../proto/peer-message.js';
 import type { Ring } from '../ring/ring.js';
@@ -66,7 +66,7 @@ export class Reads {
       options.ring,
       rows.map((row) => tokenOf(row.key)),
     )) {
-      const live = this.#byPreference(replicas, one);
+      const live = this.#byPreference(replicas);
       const chosen = choose(live, requirement);
       for (const i of indexes) {
         if (chosen === undefined) {
@@ -92,8 +92,11 @@ export class Reads {
     return outcomes;
   }
 
-  /** Live replicas that may answer, this node first, then the local datacenter, then by latency. */
-  #byPreference(replicas: readonly TallyReplica[], one: boolean): TallyReplica[] {
+  /**
+   * Live replicas: this node first, then the local datacenter, then by latency. Those that gossip calls
+   * recovering come last: each says itself whether its answer is whole, and gossip may lag.
+   */
+  #byPreference(replicas: readonly TallyReplica[]): TallyReplica[] {
     const { membership, nodeId, datacenter, replica } = this.#context;
     const recovering = (id: string) =>
       id === nodeId ? !replica.whole : membership.facts(id)?.status === 'recovering';
@@ -101,9 +104,7 @@ export class Reads {
       (recovering(r.nodeId) ? 4e9 : 0) +
       (r.datacenter === datacenter ? 0 : 2e9) +
       (r.nodeId === nodeId ? -1 : this.#latency(r.nodeId).p99Ms);
-    return replicas
-      .filter((r) => membership.isLive(r.nodeId) && (one || !recovering(r.nodeId)))
-      .sort((a, b) => rank(a) - rank(b));
+    return replicas.filter((r) => membership.isLive(r.nodeId)).sort((a, b) => rank(a) - rank(b));
   }
 
   #latency(nodeId: string): Latency {
@@ -228,7 +229,7 @@ export class Reads {
         const datacenters = holding.map((id) => datacenterOf(options.ring, id));
         if (canMeet(requirement, datacenters)) return { ok: row.entries };
       }
-      return { error: readTimeout(query, options) };
+      return { error: failed(query, { options, requirement, inTime }) };
     });
   }
 
@@ -275,8 +276,15 @@ function choose(live: readonly TallyReplica[], requirement: Requirement): TallyR
     : undefined;
 }
 
-function readTimeout(query: Query, { level }: ReadOptions) {
-  const { key, eventType } = query.row;
-  const text = `${level} was not reached for ${key} ${eventType}: ${query.tally.received} replicas answered in time`;
-  return errorToData(new TallyringError('READ_TIMEOUT', text, { received: query.tally.received }));
+function failed(
+  { row, tally }: Query,
+  why: { options: ReadOptions; requirement: Requirement; inTime: boolean },
+): ErrorData {
+  const { received } = tally;
+  const required = requiredOf(why.requirement);
+  const what = `${why.options.level} was not reached for ${row.key} ${row.eventType}`;
+  const text = `${what}: ${received} of ${required} replicas gave a whole answer`;
+  // Before the deadline it is clear that the others cannot: down, recovering, or their row is damaged.
+  const code = why.inTime ? 'UNAVAILABLE' : 'READ_TIMEOUT';
+  return errorToData(new TallyringError(code, text, { required, received, live: received }));
 }

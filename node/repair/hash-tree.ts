@@ -44,6 +44,11 @@ export class HashTree {
     words[at + 1] = words[at + 1]! ^ hash.readUInt32BE(end + 4);
   }
 
+  /** Forgets all that was added to a leaf. */
+  clearLeaf(leaf: number): void {
+    for (const words of this.#leaves.values()) words.fill(0, leaf * HASH_WORDS, (leaf + 1) * HASH_WORDS);
+  }
+
   /** Whether both nodes replicate an entry. */
   sharedBy(entryKey: Buffer, nodeA: string, nodeB: string): boolean {
     const members = memberGroups(this.#ring).members[this.#groupOf(entryKey)]!;
@@ -96,6 +101,12 @@ export class LeafSet {
   constructor(bits: Buffer = Buffer.alloc(LEAVES / 8)) {
     if (bits.length !== LEAVES / 8) throw new RangeError('a leaf set has 512 bytes');
     this.bits = bits;
+  }
+
+  static of(leaf: number): LeafSet {
+    const set = new LeafSet();
+    set.add(leaf);
+    return set;
   }
 
   static all(): LeafSet {

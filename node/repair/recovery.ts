@@ -10,6 +10,11 @@ const ASK_MS = 2_000;
 export interface RecoveryParts {
   context: NodeContext;
   exchange: Exchange;
+  /**
+   * The newest batch that the store had when it was opened. What was committed since says nothing about what
+   * it had before: until that question is settled, the others are told this number (`toldBatch`).
+   */
+  openedAtBatch: number;
   /** Why the store may lack what it acknowledged, as its opening found; empty when it found nothing. */
   doubts: readonly string[];
   /** Told by the operator: the cluster is new, or the loss is accepted. */
@@ -27,6 +32,8 @@ export interface RecoveryParts {
 export class Recovery {
   readonly #parts: RecoveryParts;
   #stopped = false;
+  /** Whether it is known if the store was whole when it was opened. */
+  #settled = false;
   /** What is waited for, for operators; empty when done. */
   waitsFor = 'the other replicas to say whether this store is whole';
 
@@ -36,6 +43,11 @@ export class Recovery {
 
   stop(): void {
     this.#stopped = true;
+  }
+
+  /** The batch number that the others may remember of this store. */
+  get toldBatch(): number {
+    return this.#settled ? this.#parts.context.replica.store.syncedBatch : this.#parts.openedAtBatch;
   }
 
   /** Resolves when the store is whole (or the node stops). */
@@ -54,6 +66,7 @@ export class Recovery {
       await this.#rebuild(reasons);
     }
     if (this.#stopped) return;
+    this.#settled = true;
     await this.#parts.declareWhole();
     this.waitsFor = '';
   }
@@ -88,21 +101,22 @@ export class Recovery {
   }
 
   async #ask(other: string, answered: Map<string, string | undefined>): Promise<void> {
-    const { peers, replica } = this.#parts.context;
-    const { storeId, syncedBatch } = replica.store;
+    const { context, openedAtBatch } = this.#parts;
+    const { peers, replica } = context;
+    const { storeId } = replica.store;
     try {
       const theirs = await peers.request(other, 'remembered', { storeId }, ASK_MS);
       if (theirs.storeId !== undefined && theirs.storeId !== storeId) {
         answered.set(other, `${other} remembers another store of this node`);
-      } else if (theirs.batch > syncedBatch) {
+      } else if (theirs.batch > openedAtBatch) {
         answered.set(
           other,
-          `${other} remembers batch ${theirs.batch} of this store, which ends at ${syncedBatch}`,
+          `${other} remembers batch ${theirs.batch} of this store, which ended at ${openedAtBatch}`,
         );
       } else answered.set(other, undefined);
     } catch (error) {
       const { code, message } = asTallyringError(error);
-      this.#parts.context.logger.debug({ other, code }, `did not say what it remembers: ${message}`);
+      context.logger.debug({ other, code }, `did not say what it remembers: ${message}`);
     }
   }
 
@@ -111,6 +125,7 @@ export class Recovery {
     const { context } = this.#parts;
     this.waitsFor = 'requests that may have counted the former store to end';
     await this.#parts.renewStore(reasons);
+    this.#settled = true; // nobody remembers anything of the new storeId
     await sleep(context.timers, context.limits.maxRequestMs);
     const merged = new Set<string>();
     while (!this.#stopped) {
@@ -147,7 +162,7 @@ export class Recovery {
       context.logger.info({ other, pulled, whole }, 'recovery merged what a replica holds');
     } catch (error) {
       const { code, message } = asTallyringError(error);
-      context.logger.debug({ other, code }, `recovery from a replica failed: ${message}`);
+      context.logger.warn({ other, code }, `recovery from a replica failed, trying again: ${message}`);
     }
   }
 }

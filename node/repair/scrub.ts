@@ -1,21 +1,31 @@
 import { sleep } from '../../ports/clock.js';
-import { decodeBatch, isIntact, tokenOfEntry } from '../../proto/entry.js';
+import { decodeBatch, isIntact, KIND, kindOfEntry, tokenOfEntry } from '../../proto/entry.js';
 import { asTallyringError } from '../../proto/errors.js';
 import type { NodeContext } from '../quorum/context.js';
+import { leafOf } from './hash-tree.js';
 import { END_OF_ENTRIES, FIRST_ENTRY } from './leaf-scan.js';
+import type { ShardCensus } from './shard-census.js';
 
 const PAGE_ENTRIES = 500;
 const HEAL_EVERY_MS = 1_000;
 const REST_BETWEEN_PASSES_MS = 60_000;
 const REQUEST_MS = 5_000;
 
+export interface ScrubParts {
+  census: ShardCensus;
+  /** Of the hash tree, after a row was healed. */
+  refreshLeaf(leaf: number): Promise<void>;
+}
+
 /** Looks at every record in the background, and merges rows that met a bad record back from the others. */
 export class Scrub {
   readonly #context: NodeContext;
+  readonly #parts: ScrubParts;
   #stopped = false;
 
-  constructor(context: NodeContext) {
+  constructor(context: NodeContext, parts: ScrubParts) {
     this.#context = context;
+    this.#parts = parts;
   }
 
   start(): void {
@@ -35,13 +45,24 @@ export class Scrub {
       if (this.#stopped) return;
       try {
         const page = await replica.store.page({ from, to: END_OF_ENTRIES }, PAGE_ENTRIES);
+        for (const { key } of page.entries) if (kindOfEntry(key) === KIND.shard) this.#parts.census.see(key);
         from = page.next ?? FIRST_ENTRY;
-        if (page.next === undefined) await sleep(timers, REST_BETWEEN_PASSES_MS);
+        if (page.next !== undefined) continue;
+        this.#endPass();
+        await sleep(timers, REST_BETWEEN_PASSES_MS);
       } catch (error) {
         logger.debug({}, `scrub stopped: ${asTallyringError(error).message}`);
         return; // the store failed or was closed
       }
     }
+  }
+
+  #endPass(): void {
+    const { metrics, limits, logger } = this.#context;
+    this.#parts.census.endPass();
+    const { mostShards } = this.#parts.census;
+    metrics.mostShardsPerCell.set(mostShards);
+    if (mostShards > limits.warnShardsPerCell) logger.warn({ mostShards }, 'a cell has very many shards');
   }
 
   async #healForever(): Promise<void> {
@@ -69,6 +90,7 @@ export class Scrub {
     }
     try {
       await replica.store.healed(row);
+      await this.#parts.refreshLeaf(leafOf(row));
       logger.info({ from: merged }, 'a damaged row was merged back from the other replicas');
     } catch (error) {
       logger.warn({}, `a damaged row was not healed: ${asTallyringError(error).message}`);

@@ -1,7 +1,7 @@
 import type { Ring } from '../ring/ring.js';
 import type { Change, OnCommit, OpenedStore } from '../storage/store.js';
-import { HashTree } from './hash-tree.js';
-import { END_OF_ENTRIES, FIRST_ENTRY } from './leaf-scan.js';
+import { HashTree, LeafSet } from './hash-tree.js';
+import { END_OF_ENTRIES, FIRST_ENTRY, scanLeaves } from './leaf-scan.js';
 
 const SCAN_PAGE = 2_048;
 
@@ -9,6 +9,8 @@ export interface TreeStore extends OpenedStore {
   tree: HashTree;
   /** Entries held now. */
   entries(): number;
+  /** Makes a leaf's hash anew: after a bad record, nobody knows what had been added for it. */
+  refreshLeaf(leaf: number): Promise<void>;
 }
 
 /**
@@ -36,5 +38,12 @@ export async function openReplicaStore(
     count += page.entries.length;
     from = page.next;
   }
-  return { ...opened, tree, entries: () => count };
+  const refreshLeaf = (leaf: number) =>
+    opened.store.exclusively(async () => {
+      const range = { from: FIRST_ENTRY, to: END_OF_ENTRIES, limit: Number.POSITIVE_INFINITY };
+      const { entries } = await scanLeaves(opened.store, LeafSet.of(leaf), range);
+      tree.clearLeaf(leaf);
+      for (const { key, value } of entries) tree.toggle(key, value);
+    });
+  return { ...opened, tree, entries: () => count, refreshLeaf };
 }

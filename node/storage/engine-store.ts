@@ -144,6 +144,14 @@ export class EngineStore implements Store {
     this.#health.healed(row);
   }
 
+  async exclusively(work: () => Promise<void>): Promise<void> {
+    const prepare = async () => {
+      await work();
+      return [];
+    };
+    await this.#committer.run({ prepare, sync: false });
+  }
+
   async declareWhole(batchAbove = 0): Promise<void> {
     let doubts: string[] = [];
     const prepare = async () => {

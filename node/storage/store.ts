@@ -68,6 +68,9 @@ export interface Store {
    */
   renew(reasons: readonly string[]): Promise<void>;
 
+  /** Runs `work` while no commit is under way: what it reads is all that there is. */
+  exclusively(work: () => Promise<void>): Promise<void>;
+
   /** Records of this node's own, never replicated: hints, what it remembers of its peers. */
   readonly local: LocalRecords;
 

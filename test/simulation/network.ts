@@ -61,7 +61,7 @@ const RECONNECT_MS = 500;
  */
 export class SimNetwork {
   faults: NetworkFaults = { ...PERFECT_NETWORK };
-  /** Bytes on their way from one process to another beyond which a request is refused. */
+  /** Bytes on their way from one process to another beyond which a further request is refused. */
   maxQueueBytes = 32 * 1024 * 1024;
   /** What a planted bug does to a request's bytes on the way; the same bytes otherwise. */
   tamper: ((method: string, payload: Buffer) => Buffer) | undefined;
@@ -128,7 +128,7 @@ export class SimNetwork {
   call(call: Call): Promise<Buffer> {
     const link = `${call.from.name}>${call.to}`;
     const queued = this.#queuedBytes.get(link) ?? 0;
-    if (queued + call.payload.length > this.maxQueueBytes) {
+    if (queued > 0 && queued + call.payload.length > this.maxQueueBytes) {
       return Promise.reject(new TallyringError('OVERLOADED', `too much waits for ${call.to}`));
     }
     return new Promise((resolve, reject) => {
