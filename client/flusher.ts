@@ -29,6 +29,9 @@ export interface FlusherParts {
   onBusy(busy: boolean): void;
 }
 
+/** A smaller round is not worth a request. */
+const MIN_STEP_CELLS = 256;
+
 /**
  * Writes what the producer holds until the cluster has it. A round takes a flush, splits it by coordinator
  * and level, and sends the parts; each part is settled on its own. What failed goes again, with backoff,
@@ -48,6 +51,9 @@ export class Flusher {
   /** When the newest sweep began, and how many series that were dirty then it still has to take. */
   #sweepFromMs = -Infinity;
   #sweepLeft = 0;
+  /** Cells that one round of the sweep takes: as many as spread it evenly over countIntervalMs. */
+  #sweepStepCells = Infinity;
+  #cellsPerSeries = 1;
   #kicked = false;
   #timer: TimerHandle | undefined;
   #timerMs = Infinity;
@@ -62,6 +68,7 @@ export class Flusher {
     this.#sender = new Sender({
       topology: parts.topology,
       maxInFlightFlushes: parts.limits.maxInFlightFlushes,
+      maxRequestBytes: parts.limits.maxRequestBytes,
       onOutcome: (part, outcome) => this.#settle(part, outcome),
     });
   }
@@ -137,7 +144,7 @@ export class Flusher {
 
   /**
    * With nobody waiting all that is dirty is swept once every countIntervalMs, so that more events come
-   * together in one cell of one flush. A sweep takes several rounds when it is large.
+   * together in one cell of one flush. A large sweep is spread over rounds, so that nodes get an even load.
    */
   #nextRoundMs(): number {
     const { flushIntervalMs, countIntervalMs, maxInFlightFlushes } = this.#parts.limits;
@@ -188,15 +195,21 @@ export class Flusher {
     if (this.#sweepLeft <= 0) {
       this.#sweepFromMs = nowMs;
       this.#sweepLeft = producer.dirtySeries;
+      const rounds = Math.max(1, limits.countIntervalMs / limits.flushIntervalMs);
+      const step = Math.ceil((this.#sweepLeft * this.#cellsPerSeries) / rounds);
+      this.#sweepStepCells = Math.max(MIN_STEP_CELLS, step);
     }
-    const flush = producer.takeFlush(limits.maxFlushCells, this.#book.isOrdinary ? undefined : isDue);
+    const waitedFor = this.#urgent || this.claims.count > 0;
+    const mostCells = Math.min(limits.maxFlushCells, waitedFor ? Infinity : this.#sweepStepCells);
+    const flush = producer.takeFlush(mostCells, this.#book.isOrdinary ? undefined : isDue);
     this.#lastRoundMs = nowMs;
-    const isFull = flush !== undefined && flush.cells.length >= limits.maxFlushCells;
+    const isFull = flush !== undefined && flush.cells.length >= mostCells;
     this.#sweepLeft = isFull ? this.#sweepLeft - flush.series.length : 0;
     if (!isFull) this.#urgent = false;
     // What is left waits for its backoff, or for the next round when this one was full.
     if (producer.dirtySeries > 0) this.#wakeAt(isFull ? this.#nextRoundMs() : laterMs);
     if (flush === undefined) return;
+    this.#cellsPerSeries = flush.cells.length / flush.series.length;
     this.#sender.send(this.#split(flush, attempts));
   }
 

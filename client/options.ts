@@ -50,6 +50,7 @@ export interface ClientLimits {
   countIntervalMs: number;
   maxFlushCells: number;
   maxInFlightFlushes: number;
+  maxRequestBytes: number;
   maxCells: number;
   maxWaiting: number;
   requestTimeoutMs: number;
@@ -60,7 +61,8 @@ export const DEFAULT_LIMITS: Readonly<ClientLimits> = Object.freeze({
   flushIntervalMs: 20,
   countIntervalMs: 200,
   maxFlushCells: 20_000,
-  maxInFlightFlushes: 8,
+  maxInFlightFlushes: 16,
+  maxRequestBytes: 128 * 1024,
   maxCells: 300_000,
   maxWaiting: 100_000,
   requestTimeoutMs: 10_000,

@@ -4,6 +4,8 @@ import type { Topology } from './topology.js';
 export interface SenderParts {
   topology: Topology;
   maxInFlightFlushes: number;
+  /** One request: small enough that a node is not busy with it for long, for others wait behind it. */
+  maxRequestBytes: number;
   onOutcome(part: FlushPart, outcome: PartOutcome): void;
 }
 
@@ -58,11 +60,12 @@ export class Sender {
   }
 
   #sendReady(): void {
-    const { topology, maxInFlightFlushes, onOutcome } = this.#parts;
+    const { topology, maxInFlightFlushes, maxRequestBytes, onOutcome } = this.#parts;
     while (this.#ready.length > 0 && this.#inFlight < maxInFlightFlushes && !this.#closed) {
       const part = this.#ready.shift()!;
       this.#count(part, 1);
-      const { ringEpoch, maxBatchBytes } = topology.description;
+      const { ringEpoch } = topology.description;
+      const maxBatchBytes = Math.min(topology.description.maxBatchBytes, maxRequestBytes);
       void sendPart(part, { ringEpoch, maxBatchBytes }).then((outcome) => {
         this.#count(part, -1);
         this.#open.delete(part);

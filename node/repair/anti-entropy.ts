@@ -1,10 +1,15 @@
 import { type Random, randomBelow } from '../../ports/random.js';
-import { asTallyringError } from '../../proto/errors.js';
+import { asTallyringError, TallyringError } from '../../proto/errors.js';
 import type { NodeContext } from '../quorum/context.js';
 import { Exchange } from './exchange.js';
 import { branchNode, differing, FANOUT, type HashTree, LeafSet, ROOT } from './hash-tree.js';
+import { QuietLeaves } from './quiet-leaves.js';
 
 const REQUEST_MS = 5_000;
+/** Of 4,096: what one round looks into while writes make all leaves differ. */
+const MOST_NOISY_LEAVES = 64;
+/** A difference is looked at again this soon, to tell whether it was of the moment. */
+const LOOK_AGAIN_MS = 1_000;
 
 export interface AntiEntropyParts {
   context: NodeContext;
@@ -19,6 +24,9 @@ export interface AntiEntropyParts {
 export class AntiEntropy {
   readonly #parts: AntiEntropyParts;
   readonly #exchange: Exchange;
+  readonly #quiet = new QuietLeaves(MOST_NOISY_LEAVES);
+  /** The peer of a round that left leaves unexchanged. */
+  #again: string | undefined;
   #stopped = false;
 
   constructor(parts: AntiEntropyParts) {
@@ -29,7 +37,8 @@ export class AntiEntropy {
   start(): void {
     const { context, random } = this.#parts;
     const { antiEntropyIntervalMs } = context.limits;
-    const delayMs = antiEntropyIntervalMs * (0.75 + random.next() / 2); // so that nodes do not march in step
+    const intervalMs = this.#again === undefined ? antiEntropyIntervalMs : LOOK_AGAIN_MS;
+    const delayMs = intervalMs * (0.75 + random.next() / 2); // so that nodes do not march in step
     context.timers.after(delayMs, () => {
       void this.#round().finally(() => {
         if (!this.#stopped) this.start();
@@ -44,10 +53,14 @@ export class AntiEntropy {
   async #round(): Promise<void> {
     const { context, random } = this.#parts;
     const peers = this.#candidates();
-    const peer = peers[randomBelow(random, peers.length)];
+    // Once: under steady load every round leaves something.
+    const again = this.#again !== undefined && peers.includes(this.#again) ? this.#again : undefined;
+    this.#again = undefined;
+    const peer = again ?? peers[randomBelow(random, peers.length)];
     if (peer === undefined) return;
     try {
       const result = await this.compareWith(peer);
+      if (result === 'busy' && again === undefined) this.#again = peer;
       context.metrics.antiEntropyRounds.inc({ result });
     } catch (error) {
       context.metrics.antiEntropyRounds.inc({ result: 'failed' });
@@ -68,32 +81,49 @@ export class AntiEntropy {
     return [...sharing].filter((other) => membership.isLive(other)).sort();
   }
 
-  /** One comparison, from the root down to the leaves that differ, and the exchange of those. */
-  async compareWith(peer: string): Promise<'equal' | 'repaired'> {
+  /**
+   * One comparison, from the root down to the leaves that differ, and the exchange of those that do not just
+   * differ for the moment. Resolves with what it found.
+   */
+  async compareWith(peer: string): Promise<'equal' | 'repaired' | 'busy'> {
     const { context } = this.#parts;
-    const leaves = new LeafSet();
     const branches = await this.#differing(peer, [ROOT]);
-    if (branches.length === 0) return 'equal';
-    const nodes = branches.map(branchNode);
-    for (const leaf of await this.#differing(peer, nodes)) leaves.add(leaf);
+    const nodes = branches.map(({ at }) => branchNode(at));
+    const found = nodes.length === 0 ? [] : await this.#differing(peer, nodes);
+    const choice = this.#quiet.choose(
+      peer,
+      found.map(({ at, mine, theirs }) => ({ leaf: at, mine, theirs })),
+    );
+    if (found.length === 0) return 'equal';
+    const leaves = new LeafSet();
+    for (const leaf of choice.leaves) leaves.add(leaf);
     const { pulled, pushed } = await this.#exchange.run(peer, leaves);
     context.metrics.antiEntropyEntries.inc({ direction: 'pulled' }, pulled);
     context.metrics.antiEntropyEntries.inc({ direction: 'pushed' }, pushed);
     if (pulled + pushed > 0) {
-      context.logger.info({ peer, leaves: leaves.size, pulled, pushed }, 'anti-entropy made a peer equal');
+      context.logger.debug(
+        { peer, leaves: choice.leaves.length, pulled, pushed },
+        'anti-entropy moved entries',
+      );
     }
-    return 'repaired';
+    return choice.left > 0 ? 'busy' : 'repaired';
   }
 
   /** Children of these nodes that differ: branches of the root, or leaves. */
-  async #differing(peer: string, nodes: number[]): Promise<number[]> {
+  async #differing(peer: string, nodes: number[]) {
     const { context, tree } = this.#parts;
     const body = { epoch: context.ring().epoch, nodes };
     const { hashes } = await context.peers.request(peer, 'treeHashes', body, REQUEST_MS);
     return nodes.flatMap((node, i) => {
       const mine = tree.children(node, [context.nodeId, peer]);
       const first = node === ROOT ? 0 : (node - 1) * FANOUT;
-      return differing(mine, hashes[i] ?? Buffer.alloc(mine.length)).map((child) => first + child);
+      const theirs = hashes[i];
+      if (theirs?.length !== mine.length) throw malformedHashes(peer);
+      return differing(mine, theirs).map(({ child, ...both }) => ({ at: first + child, ...both }));
     });
   }
+}
+
+function malformedHashes(peer: string): TallyringError {
+  return new TallyringError('INVALID_ARGUMENT', `${peer} answered with malformed tree hashes`);
 }

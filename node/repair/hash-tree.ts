@@ -84,12 +84,19 @@ export class HashTree {
   }
 }
 
+export interface DifferingChild {
+  child: number;
+  mine: bigint;
+  theirs: bigint;
+}
+
 /** Which children differ between two answers of `children`. */
-export function differing(mine: Buffer, theirs: Buffer): number[] {
-  const out: number[] = [];
+export function differing(mine: Buffer, theirs: Buffer): DifferingChild[] {
+  const out: DifferingChild[] = [];
   for (let child = 0; child < FANOUT; child++) {
     const at = child * HASH_BYTES;
-    if (mine.compare(theirs, at, at + HASH_BYTES, at, at + HASH_BYTES) !== 0) out.push(child);
+    const [ours, peers] = [mine.readBigUInt64BE(at), theirs.readBigUInt64BE(at)];
+    if (ours !== peers) out.push({ child, mine: ours, theirs: peers });
   }
   return out;
 }

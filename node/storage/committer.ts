@@ -170,7 +170,8 @@ export class Committer {
     for (let i = 0; i < changed; i++) {
       const { key, value } = outcome.winners[i]!;
       const before = outcome.before[i];
-      this.#parts.cache.set(outcome.keys[i]!, value!.toString('latin1'));
+      // What was written once may never be again; what is written a second time is worth the memory.
+      if (outcome.before[i] !== undefined) this.#parts.cache.set(outcome.keys[i]!, value!.toString('latin1'));
       changes[i] = { key, before: before && hashOf(before), after: hashOf(value!) };
     }
     onCommit(changes);

@@ -21,7 +21,7 @@ export interface CommitJob {
 }
 
 /** A group closes at this many entries, so that none waits long for a commit that grew without bound. */
-export const MAX_GROUP_ENTRIES = 8_192;
+export const MAX_GROUP_ENTRIES = 2_048;
 
 export interface CommitQueueOptions<J extends CommitJob> {
   maxPendingBytes: number;

@@ -51,12 +51,12 @@ describe('hash tree', () => {
         const [ofA, ofB] = [entriesOf(a), entriesOf(b)];
         const [treeA, treeB] = [treeOf(ring, ofA), treeOf(ring, ofB)];
         const found: number[] = [];
-        for (const branch of differing(
+        for (const { child: branch } of differing(
           treeA.children(ROOT, ['n1', 'n2']),
           treeB.children(ROOT, ['n2', 'n1']),
         )) {
           const node = branchNode(branch);
-          for (const child of differing(
+          for (const { child } of differing(
             treeA.children(node, ['n1', 'n2']),
             treeB.children(node, ['n2', 'n1']),
           )) {
