@@ -1,9 +1,10 @@
-import type { Timers } from '../ports/clock.js';
+import type { Clock, Timers } from '../ports/clock.js';
 import type { Logger } from '../ports/logger.js';
 import type { Random } from '../ports/random.js';
 import type { NodeDescription } from '../proto/calls.js';
 import type { TallyringError } from '../proto/errors.js';
 import { backoffMs } from './backoff.js';
+import { coalesceGets } from './coalesced-gets.js';
 import type { Candidate } from './routing.js';
 import type { ClientTransport, NodeConnection } from './transport.js';
 
@@ -50,6 +51,14 @@ export function isUnreachable(error: TallyringError): boolean {
   }
 }
 
+export interface NodeTableParts {
+  transport: ClientTransport;
+  clock: Clock;
+  timers: Timers;
+  random: Random;
+  logger: Logger;
+}
+
 /**
  * The nodes, and this client's own verdict on each: down from the first call that does not get through, up
  * again when a probe does. What other nodes say of it only prompts a probe, so that a client on one side of
@@ -58,10 +67,10 @@ export function isUnreachable(error: TallyringError): boolean {
 export class NodeTable {
   readonly #nodes = new Map<string, Entry>();
   readonly #listeners = new Map<NodeEvent, Set<NodeListener>>();
-  readonly #parts: { transport: ClientTransport; timers: Timers; random: Random; logger: Logger };
+  readonly #parts: NodeTableParts;
   #closed = false;
 
-  constructor(parts: { transport: ClientTransport; timers: Timers; random: Random; logger: Logger }) {
+  constructor(parts: NodeTableParts) {
     this.#parts = parts;
   }
 
@@ -97,7 +106,7 @@ export class NodeTable {
     const known = this.#nodes.get(nodeId);
     if (known?.address === address && known.datacenter === datacenter) return known;
     if (known !== undefined) this.#remove(known);
-    const connection = this.#parts.transport.connect(address);
+    const connection = coalesceGets(this.#parts.transport.connect(address), this.#parts.clock);
     const entry = { nodeId, address, datacenter, connection, up: true, failures: 0, gone: false };
     this.#nodes.set(nodeId, entry);
     return entry;

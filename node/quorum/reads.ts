@@ -7,9 +7,9 @@ import type { Ring } from '../ring/ring.js';
 import { canMeet, isOne, type Requirement, requiredOf, requirementOf } from './consistency.js';
 import type { NodeContext } from './context.js';
 import { Latency } from './latency.js';
+import { PeerReads } from './peer-reads.js';
 import { datacenterOf, groupByReplicas } from './placement.js';
 import { type MergedRow, mergeAnswers, type Supersedes } from './read-merge.js';
-import { unpackRows } from './replica.js';
 import { Tally, type TallyReplica } from './tally.js';
 import { unavailable } from './writes.js';
 
@@ -48,10 +48,12 @@ export class Reads {
   readonly #context: NodeContext;
   readonly #supersedes: Supersedes;
   readonly #latencies = new Map<string, Latency>();
+  readonly #peerReads: PeerReads;
 
   constructor(context: NodeContext, supersedes: Supersedes) {
     this.#context = context;
     this.#supersedes = supersedes;
+    this.#peerReads = new PeerReads(context);
   }
 
   async read(rows: readonly RowQuery[], options: ReadOptions): Promise<Outcome<Entry[]>[]> {
@@ -174,12 +176,13 @@ export class Reads {
     const rows = queries.map((query) => query.row);
     if (nodeId === this.#context.nodeId) return this.#context.replica.read(rows, read.one);
     const timeoutMs = Math.max(1, read.deadlineMs - this.#context.clock.monotonicMs());
-    const body = { epoch: read.ring.epoch, one: read.one, queries: rows };
-    const answer = unpackRows(await this.#context.peers.request(nodeId, 'read', body, timeoutMs));
-    if (answer.whole.length !== rows.length) {
-      throw new TallyringError('INVALID_ARGUMENT', `${nodeId} answered another number of rows`);
-    }
-    return answer;
+    const answers = await this.#peerReads.ask(rows, {
+      nodeId,
+      one: read.one,
+      epoch: read.ring.epoch,
+      timeoutMs,
+    });
+    return { whole: answers.map((row) => row.whole), entries: answers.map((row) => row.entries) };
   }
 
   /** Asks the next best replica of each query that still waits; whether there was one. */

@@ -1,9 +1,9 @@
 import { access, mkdir, rename, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Level } from 'level';
+import { hash64Text } from '../../ports/hash.js';
 import type { Random } from '../../ports/random.js';
 import { asTallyringError, TallyringError } from '../../proto/errors.js';
-import type { Limits } from '../config.js';
 import type { Engine, EngineRecord, EngineWrite } from './engine.js';
 import {
   checkIdentity,
@@ -137,18 +137,28 @@ async function exists(path: string): Promise<boolean> {
 }
 
 async function openEngine(options: LevelStoreOptions, createIfMissing: boolean): Promise<Engine> {
-  const database = new Level<Buffer, Buffer>(databaseFolder(options.folder), levelOptions(options.limits));
+  const database = new Level<Buffer, Buffer>(databaseFolder(options.folder), levelOptions(options));
   await database.open({ createIfMissing, errorIfExists: false });
   const engine = new LevelEngine(database);
   return options.wrapEngine?.(engine) ?? engine;
 }
 
-function levelOptions(limits: Limits) {
+/**
+ * Replicas get the same writes at the same time; with buffers of one size they would also compact at the same
+ * time, and a quorum would be slow at once. So each node has its own size, at most the configured one.
+ */
+function writeBufferOf({ nodeId, limits }: LevelStoreOptions): number {
+  const share = Number(hash64Text(nodeId) % 1_000n) / 1_000;
+  return Math.floor(limits.writeBufferBytes * (0.5 + share / 2));
+}
+
+function levelOptions(options: LevelStoreOptions) {
+  const { limits } = options;
   return {
     keyEncoding: 'buffer',
     valueEncoding: 'buffer',
     cacheSize: limits.blockCacheBytes,
-    writeBufferSize: limits.writeBufferBytes,
+    writeBufferSize: writeBufferOf(options),
     // Measured: keys share prefixes, which blocks do not repeat anyway, and the rest is hashes and small
     // numbers. Off saves some 10 % of the CPU of a write and makes a flipped bit one bad record, not a bad block.
     compression: false,

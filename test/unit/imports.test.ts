@@ -122,6 +122,7 @@ describe('import directions', () => {
       'node/transport/',
       'client/transport/',
       'ports/real.ts',
+      'client/index.ts', // composes the SDK with the real things
       'node/storage/level-store.ts',
       'node/storage/identity-file.ts',
     ];

@@ -62,8 +62,11 @@ describe('topology', () => {
     const client = await open();
     for (let i = 0; i < 60; i++) await time.settle(client.increment(`k${i}`, 'view'));
     for (const node of cluster.nodes) expect(node.calls.flush).toBeGreaterThan(12);
-    await time.settle(Promise.all(Array.from({ length: 60 }, (_, i) => client.get(`k${i}`, 'view'))));
+    for (let i = 0; i < 60; i++) await time.settle(client.get(`k${i}`, 'view'));
     for (const node of cluster.nodes) expect(node.calls.get).toBeGreaterThan(12);
+    // Many at once go together in few calls.
+    await time.settle(Promise.all(Array.from({ length: 60 }, (_, i) => client.get(`k${i}`, 'view'))));
+    for (const node of cluster.nodes) expect(node.calls.get).toBeLessThan(40);
   });
 
   it('a node that others call down is probed, not believed', async () => {
