@@ -1,7 +1,5 @@
-import { planRange } from '../counter/range.js';
-import { type CellValue, foldValues } from '../counter/shard.js';
-import { checkEventType, checkKey } from '../counter/validate.js';
-import { type Granularity, windowIndex, windowStartMs } from '../counter/window.js';
+import type { CellValue } from '../counter/shard.js';
+import type { Granularity } from '../counter/window.js';
 import type {
   CallOptions,
   CellQuery,
@@ -14,15 +12,16 @@ import type {
   StatsAnswer,
   StatsQuery,
 } from '../proto/calls.js';
-import { decodeBatch, decodeEntryKey, decodeShard, type Entry, KIND } from '../proto/entry.js';
-import { asTallyringError, errorFromData, errorToData, TallyringError } from '../proto/errors.js';
+import { decodeBatch, type Entry, KIND } from '../proto/entry.js';
+import { asTallyringError, errorToData, TallyringError } from '../proto/errors.js';
 import type { ConsistencyLevel } from '../proto/level.js';
 import type { RowQuery } from '../proto/peer-message.js';
+import { attempt, oks, weave } from './outcomes.js';
+import { assembleStats, cellRow, cellValue, planStats } from './queries.js';
 import { requirementOf } from './quorum/consistency.js';
 import type { NodeContext } from './quorum/context.js';
 import type { PlainCounting } from './quorum/plain-counting.js';
 import type { Reads } from './quorum/reads.js';
-import { periodsOf } from './quorum/row-ranges.js';
 import type { Writes } from './quorum/writes.js';
 import { checkEntry } from './storage/kinds.js';
 
@@ -145,8 +144,8 @@ export class ClientApi implements ClientCalls {
   ): Promise<Outcome<StatsAnswer>[]> {
     return this.#measured('stats', level, async () => {
       this.#checkSize(queries);
-      const { context, reads } = this.#parts;
-      const plans = queries.map((query) => attempt(() => this.#planStats(query)));
+      const { context, reads, rollups } = this.#parts;
+      const plans = queries.map((query) => attempt(() => planStats(query, rollups, context.limits)));
       const rows = oks(plans).flatMap((plan) => plan.rows);
       const read = await reads.read(rows, {
         level,
@@ -160,20 +159,6 @@ export class ClientApi implements ClientCalls {
       });
       return weave(plans, perPlan, assembleStats);
     });
-  }
-
-  #planStats(query: StatsQuery): StatsPlan {
-    checkKey(query.key);
-    checkEventType(query.eventType);
-    const { rollups, context } = this.#parts;
-    const range = planRange({ ...query, rollups });
-    const { key, eventType } = query;
-    const parts = range.series === undefined ? range.segments : [range.series];
-    const rows = parts.map((part) => ({ key, eventType, ...part }));
-    const periods = rows.reduce((sum, row) => sum + periodsOf(row), 0);
-    const { maxStatsPeriods, maxStatsPoints } = context.limits;
-    if (periods > maxStatsPeriods) throw tooWide(`touches ${periods} periods, at most ${maxStatsPeriods}`);
-    return { query, startMs: range.startMs, endMs: range.endMs, rows, maxPoints: maxStatsPoints };
   }
 
   /** No request outlives the bound that a recovering node waits for (DESIGN §7). */
@@ -224,95 +209,4 @@ async function withRefused(
   const { failures } = kept.length === 0 ? { failures: [] } : await write(kept.map((i) => entries[i]!));
   const moved = failures.map((failure) => ({ ...failure, indexes: failure.indexes.map((j) => kept[j]!) }));
   return { failures: [...moved, { indexes: [...refused], error }] };
-}
-
-interface StatsPlan {
-  query: StatsQuery;
-  startMs: number;
-  endMs: number;
-  rows: RowQuery[];
-  maxPoints: number;
-}
-
-/** The row of one cell. Throws INVALID_ARGUMENT for what is not kept. */
-export function cellRow(query: CellQuery, rollups: readonly Granularity[]): RowQuery {
-  checkKey(query.key);
-  checkEventType(query.eventType);
-  const { key, eventType, granularity = 'total' } = query;
-  if (!rollups.includes(granularity)) {
-    throw new TallyringError(
-      'INVALID_ARGUMENT',
-      `this cluster keeps ${rollups.join(', ')}, not ${granularity}`,
-    );
-  }
-  if (granularity !== 'total' && query.timestampMs === undefined) {
-    throw new TallyringError('INVALID_ARGUMENT', `a ${granularity} needs a timestamp that lies in it`);
-  }
-  const window = windowIndex(granularity, query.timestampMs ?? 0);
-  return { key, eventType, granularity, fromWindow: window, toWindow: window + 1 };
-}
-
-/** Σ over a cell's shards. Throws OUT_OF_RANGE, naming the cell; the state stays. */
-export function cellValue(row: RowQuery, entries: readonly Entry[]): CellValue {
-  const value = foldValues(entries.map((entry) => decodeShard(entry.value)));
-  if (value !== undefined) return value;
-  const { key, eventType, granularity } = row;
-  throw new TallyringError('OUT_OF_RANGE', `${key} ${eventType} (${granularity}) is outside int64 in sum`);
-}
-
-function assembleStats(plan: StatsPlan, reads: readonly Outcome<Entry[]>[]): StatsAnswer {
-  const { granularity } = plan.query;
-  const windows = new Map<number, Entry[]>();
-  const all: Entry[] = [];
-  for (const read of reads) {
-    if ('error' in read) throw errorFromData(read.error);
-    for (const entry of read.ok) {
-      all.push(entry);
-      if (granularity === undefined) continue;
-      const { window } = decodeEntryKey(entry.key);
-      const entries = windows.get(window);
-      if (entries === undefined) windows.set(window, [entry]);
-      else entries.push(entry);
-    }
-  }
-  if (windows.size > plan.maxPoints) throw tooWide(`has ${windows.size} windows, at most ${plan.maxPoints}`);
-  const row = plan.rows[0]!;
-  const series = [...windows]
-    .sort(([a], [b]) => a - b)
-    .map(([window, entries]) => ({
-      startMs: windowStartMs(row.granularity, window),
-      value: cellValue(row, entries),
-    }));
-  const { startMs, endMs } = plan;
-  return { startMs, endMs, granularity, value: cellValue(row, all), series };
-}
-
-function tooWide(what: string): TallyringError {
-  const text = `the range ${what}: ask for a shorter range or a coarser granularity`;
-  return new TallyringError('INVALID_ARGUMENT', text);
-}
-
-function attempt<T>(run: () => T): Outcome<T> {
-  try {
-    return { ok: run() };
-  } catch (error) {
-    return { error: errorToData(asTallyringError(error)) };
-  }
-}
-
-const oks = <T>(outcomes: readonly Outcome<T>[]): T[] =>
-  outcomes.flatMap((outcome) => ('ok' in outcome ? [outcome.ok] : []));
-
-/** Puts the results of the well-formed queries back into the places of all queries. */
-export function weave<P, R, T>(
-  plans: readonly Outcome<P>[],
-  results: readonly Outcome<R>[],
-  finish: (plan: P, result: R) => T,
-): Outcome<T>[] {
-  let at = 0;
-  return plans.map((plan) => {
-    if ('error' in plan) return plan;
-    const result = results[at++]!;
-    return 'error' in result ? result : attempt(() => finish(plan.ok, result.ok));
-  });
 }

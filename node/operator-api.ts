@@ -11,8 +11,8 @@ import type {
 } from '../proto/calls.js';
 import { tokenOf } from '../proto/entry.js';
 import { asTallyringError, errorToData, TallyringError } from '../proto/errors.js';
-import { cellRow, cellValue } from './client-api.js';
 import type { Membership } from './gossip/membership.js';
+import { cellRow, cellValue } from './queries.js';
 import type { NodeContext } from './quorum/context.js';
 import { HASH_BYTES, LeafSet } from './repair/hash-tree.js';
 import { END_OF_ENTRIES, FIRST_ENTRY, scanLeaves, successor } from './repair/leaf-scan.js';

@@ -1,7 +1,15 @@
 import { type Int64, isInt64, toInt64 } from '../counter/int64.js';
 import type { CellValue } from '../counter/shard.js';
 import { GRANULARITIES, type Granularity } from '../counter/window.js';
-import type { CellQuery, FlushReply, IncrementRequest, Outcome, StatsAnswer, StatsQuery } from './calls.js';
+import type {
+  CellQuery,
+  FlushReply,
+  FlushRequest,
+  IncrementRequest,
+  Outcome,
+  StatsAnswer,
+  StatsQuery,
+} from './calls.js';
 import { type ErrorData, isErrorCode, TallyringError } from './errors.js';
 import { type ConsistencyLevel, LEVELS } from './level.js';
 import type * as wire from './messages.js';
@@ -21,7 +29,9 @@ function malformed(what: string): TallyringError {
 
 export function int64ToWire(what: string, value: Int64): wire.WireInt64 {
   if (!isInt64(value)) {
-    throw malformed(`${what} must be a safe integer or a bigint in int64, not ${String(value)}`);
+    const code = typeof value === 'bigint' ? 'OUT_OF_RANGE' : 'INVALID_ARGUMENT';
+    const text = `${what} must be a safe integer or a bigint in int64, not ${String(value)}`;
+    throw new TallyringError(code, text);
   }
   return typeof value === 'number' ? value : value.toString();
 }
@@ -230,6 +240,30 @@ export function cellOutcomesFromWire(reply: wire.WireGetManyReply): Outcome<Cell
   return reply.outcomes.map(({ value, error }) =>
     error ? { error: errorFromWire(error) } : { ok: valueFromWire(value) },
   );
+}
+
+/** The stream that takes it gives it its number and timeout. */
+export function queryToWire(queries: readonly CellQuery[], level: ConsistencyLevel): wire.WireQueryRequest {
+  return { id: 0, queries: queries.map(cellQueryToWire), consistency: levelToWire(level), timeoutMs: 0 };
+}
+
+/** The stream that takes it gives it its number and timeout. */
+export function flushToWire({ ringEpoch, level, batch }: FlushRequest): wire.WireFlushRequest {
+  return {
+    id: 0,
+    ringEpoch: safeToWire('ringEpoch', ringEpoch),
+    consistency: levelToWire(level),
+    timeoutMs: 0,
+    batch,
+  };
+}
+
+export function flushFromWire(request: wire.WireFlushRequest): FlushRequest {
+  return {
+    ringEpoch: safeFromWire('ring_epoch', request.ringEpoch),
+    level: levelFromWire(request.consistency),
+    batch: request.batch,
+  };
 }
 
 export function flushReplyToWire(id: number, reply: FlushReply): wire.WireFlushReply {

@@ -38,6 +38,7 @@ export interface CounterService {
   Describe: Method<Empty, wire.WireDescribeReply>;
   MintProducer: Method<wire.WireMintProducerRequest, wire.WireMintProducerReply>;
   Flush: Method<wire.WireFlushRequest, wire.WireFlushReply>;
+  Query: Method<wire.WireQueryRequest, wire.WireQueryReply>;
 }
 
 /** The service tallyring.v1.Operator. */

@@ -127,19 +127,30 @@ export interface WireMintProducerReply {
   producerId: Buffer;
 }
 
-export interface WireFlushRequest {
+/** What all requests of a stream of numbered calls have. */
+export interface WireNumberedRequest {
   id: number;
+  timeoutMs: number;
+}
+
+export interface WireNumberedReply {
+  id: number;
+  error?: WireError | undefined;
+}
+
+export interface WireFlushRequest extends WireNumberedRequest {
   ringEpoch: WireInt64;
   consistency: WireEnum;
-  timeoutMs: number;
   batch: Buffer;
 }
 
-export interface WireFlushReply {
-  id: number;
+export interface WireFlushReply extends WireNumberedReply {
   failures: { indexes: number[]; error: WireError | null }[];
-  error?: WireError | undefined;
 }
+
+export interface WireQueryRequest extends WireNumberedRequest, WireGetManyRequest {}
+
+export interface WireQueryReply extends WireNumberedReply, WireGetManyReply {}
 
 export interface WireReportReply {
   nodeId: string;

@@ -7,13 +7,13 @@ import { descriptionFromWire, reportFromWire } from '../../proto/convert-operato
 import { asTallyringError, errorToData, TallyringError } from '../../proto/errors.js';
 import { counterService as counter, type Method, operatorService as operator } from '../../proto/load.js';
 import type { ClientTransport, NodeConnection, OperatorConnection } from '../transport.js';
-import { FlushStream } from './flush-stream.js';
-import { callUnary, type UnaryCaller } from './unary.js';
+import { streamedCalls } from './streamed-calls.js';
+import { callUnary, checkCount, type UnaryCaller } from './unary.js';
 
 /** An answer of `limits.maxQueriesPerCall` long series has its place; more is a mistake. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 
-/** Connections to nodes over gRPC. Nothing keeps the process alive but calls in flight. */
+/** Connections to nodes over gRPC. Nothing keeps the process alive for long but calls in flight. */
 export function grpcTransport(): ClientTransport {
   return { connect: (address) => openConnection(address) };
 }
@@ -35,20 +35,21 @@ function openConnection(text: string): OperatorConnection {
   const address = checkAddress(text);
   const options = channelOptions({ maxReceiveBytes: MAX_ANSWER_BYTES });
   const client = new Client(address, credentials.createInsecure(), options);
-  const flushes = new FlushStream({ client, address, clock: realClock, timers: realTimers });
+  const streamed = streamedCalls({ client, address, clock: realClock, timers: realTimers });
   let closed = false;
   const caller: UnaryCaller = { client, address, clock: realClock, isClosed: () => closed };
   const read = <Request, Reply>(method: Method<Request, Reply>, request: Request, given: CallOptions) =>
     callUnary(caller, method, request, { ...given, writes: false });
   return {
     address,
-    flush: (request, given) => flushes.flush(request, given),
+    flush: streamed.flush,
+    get: streamed.get,
     increment: incrementCall(caller),
     ...readCalls(read),
     ...operatorCalls(read),
     close() {
       closed = true;
-      flushes.close();
+      streamed.close();
       client.close();
     },
   };
@@ -82,19 +83,10 @@ function incrementCall(caller: UnaryCaller): NodeConnection['increment'] {
   };
 }
 
-function readCalls(read: Read): Pick<NodeConnection, 'describe' | 'mintProducer' | 'get' | 'stats'> {
+function readCalls(read: Read): Pick<NodeConnection, 'describe' | 'mintProducer' | 'stats'> {
   return {
     describe: async (options) => descriptionFromWire(await read(counter.Describe, {}, options)),
     mintProducer: async (above, options) => (await read(counter.MintProducer, { above }, options)).producerId,
-    async get(queries, level, options) {
-      const request = {
-        queries: queries.map(convert.cellQueryToWire),
-        consistency: convert.levelToWire(level),
-      };
-      const outcomes = convert.cellOutcomesFromWire(await read(counter.GetMany, request, options));
-      checkCount(outcomes.length, queries.length);
-      return outcomes;
-    },
     async stats(queries, level, options) {
       const request = {
         queries: queries.map(convert.statsQueryToWire),
@@ -126,9 +118,4 @@ function operatorCalls(read: Read): Omit<OperatorConnection, keyof NodeConnectio
       return { keys, hashes, more };
     },
   };
-}
-
-function checkCount(outcomes: number, asked: number): void {
-  if (outcomes === asked) return;
-  throw new TallyringError('INTERNAL', `${outcomes} outcomes for ${asked} requests; please report this`);
 }

@@ -24,6 +24,12 @@ export function closedError(address: string, mayHaveApplied = false): TallyringE
   return new TallyringError('CLOSED', `the connection to ${address} was closed`, { mayHaveApplied });
 }
 
+/** Refuses a reply that has not one outcome for each request. */
+export function checkCount(outcomes: number, asked: number): void {
+  if (outcomes === asked) return;
+  throw new TallyringError('INTERNAL', `${outcomes} outcomes for ${asked} requests; please report this`);
+}
+
 /**
  * One unary call.
  *

@@ -1,21 +1,24 @@
-import type {
-  ServerDuplexStream,
-  ServerUnaryCall,
-  sendUnaryData,
-  UntypedServiceImplementation,
-} from '@grpc/grpc-js';
+import type { ServerUnaryCall, sendUnaryData, UntypedServiceImplementation } from '@grpc/grpc-js';
 import type { Clock } from '../../ports/clock.js';
 import type { CallOptions, NodeCalls } from '../../proto/calls.js';
 import * as convert from '../../proto/convert.js';
 import { descriptionToWire, reportToWire } from '../../proto/convert-operator.js';
 import { PRODUCER_ID_BYTES } from '../../proto/entry.js';
-import { asTallyringError, errorFromData, errorToData, TallyringError } from '../../proto/errors.js';
+import { errorFromData, TallyringError } from '../../proto/errors.js';
 import { type CounterService, Malformed, type Method, type OperatorService } from '../../proto/load.js';
-import type { WireFlushReply, WireFlushRequest } from '../../proto/messages.js';
+import type {
+  WireFlushReply,
+  WireFlushRequest,
+  WireGetManyReply,
+  WireGetManyRequest,
+  WireQueryReply,
+  WireQueryRequest,
+} from '../../proto/messages.js';
 import { toGrpcError } from '../../proto/status.js';
 import type { Limits } from '../config.js';
-import { namedTimeout, timeoutOf } from './deadline.js';
-import { type OpenStreams, serveStream } from './served-stream.js';
+import { namedAnswerTimeout, namedTimeout, timeoutOf } from './deadline.js';
+import { numberedCalls } from './numbered-calls.js';
+import type { OpenStreams } from './served-stream.js';
 
 export interface ServiceContext {
   calls: NodeCalls;
@@ -62,42 +65,52 @@ function only<T>(outcomes: readonly ({ ok: T } | { error: Parameters<typeof erro
   return outcome.ok;
 }
 
+/** What a message of no content, a query and an outcome may come to in memory, beside their texts. */
+const MESSAGE_BYTES = 100;
+const CELL_BYTES = 200;
+
 function flushStream(context: ServiceContext) {
-  const { calls, limits, streams } = context;
-  return (call: ServerDuplexStream<WireFlushRequest | Malformed, WireFlushReply>) => {
-    serveStream(call, {
-      streams,
-      limitBytes: limits.maxPeerQueueBytes,
-      requestBytes: (request) => (request instanceof Malformed ? 0 : request.batch.length),
-      replyBytes: () => 0,
-      answer: async (request): Promise<WireFlushReply> => {
-        if (request instanceof Malformed) return failedFlush(0, request.error);
-        try {
-          const reply = await calls.flush(
-            {
-              ringEpoch: convert.safeFromWire('ring_epoch', request.ringEpoch),
-              level: convert.levelFromWire(request.consistency),
-              batch: request.batch,
-            },
-            { timeoutMs: namedTimeout(request.timeoutMs, limits) },
-          );
-          return convert.flushReplyToWire(request.id, reply);
-        } catch (error) {
-          return failedFlush(request.id, error);
-        }
-      },
-    });
-  };
+  const { calls } = context;
+  return numberedCalls<WireFlushRequest, WireFlushReply>(context, {
+    requestBytes: ({ batch }) => batch.length,
+    replyBytes: () => 0,
+    timeoutOf: namedTimeout,
+    answer: async (request, options) =>
+      convert.flushReplyToWire(request.id, await calls.flush(convert.flushFromWire(request), options)),
+    failed: (id, error) => ({ id, failures: [], error }),
+  });
 }
 
-function failedFlush(id: number, error: unknown): WireFlushReply {
-  return { id, failures: [], error: convert.errorToWire(errorToData(asTallyringError(error))) };
+function queryStream(context: ServiceContext) {
+  return numberedCalls<WireQueryRequest, WireQueryReply>(context, {
+    requestBytes: ({ queries }) =>
+      queries.reduce(
+        (bytes, { key, eventType }) => bytes + CELL_BYTES + key.length + eventType.length,
+        MESSAGE_BYTES,
+      ),
+    replyBytes: ({ outcomes }) => MESSAGE_BYTES + outcomes.length * CELL_BYTES,
+    timeoutOf: namedAnswerTimeout,
+    answer: async (request, options) => {
+      const { outcomes } = await getMany(context, request, options);
+      return { id: request.id, outcomes };
+    },
+    failed: (id, error) => ({ id, outcomes: [], error }),
+  });
+}
+
+async function getMany(
+  { calls }: ServiceContext,
+  { queries, consistency }: WireGetManyRequest,
+  options: CallOptions,
+): Promise<WireGetManyReply> {
+  const level = convert.levelFromWire(consistency);
+  return convert.cellOutcomesToWire(await calls.get(queries.map(convert.cellQueryFromWire), level, options));
 }
 
 /** The service tallyring.v1.Counter on top of a node. */
 export function counterImplementation(context: ServiceContext): UntypedServiceImplementation {
   const { calls } = context;
-  type Methods = { [M in Exclude<keyof CounterService, 'Flush'>]: Unary<CounterService[M]> };
+  type Methods = { [M in Exclude<keyof CounterService, 'Flush' | 'Query'>]: Unary<CounterService[M]> };
   const methods: Methods = {
     Increment: async (request, options) => {
       const level = convert.levelFromWire(request.consistency);
@@ -118,12 +131,7 @@ export function counterImplementation(context: ServiceContext): UntypedServiceIm
       const query = convert.cellQueryFromWire(request);
       return { value: convert.valueToWire(only(await calls.get([query], level, options))) };
     },
-    GetMany: async ({ queries, consistency }, options) => {
-      const level = convert.levelFromWire(consistency);
-      return convert.cellOutcomesToWire(
-        await calls.get(queries.map(convert.cellQueryFromWire), level, options),
-      );
-    },
+    GetMany: (request, options) => getMany(context, request, options),
     Stats: async (request, options) => {
       const level = convert.levelFromWire(request.consistency);
       const query = convert.statsQueryFromWire(request);
@@ -148,7 +156,7 @@ export function counterImplementation(context: ServiceContext): UntypedServiceIm
       return { producerId: await calls.mintProducer(above, options) };
     },
   };
-  return { ...handlers(context, methods), Flush: flushStream(context) };
+  return { ...handlers(context, methods), Flush: flushStream(context), Query: queryStream(context) };
 }
 
 /** The service tallyring.v1.Operator on top of a node. */

@@ -1,0 +1,99 @@
+import { planRange } from '../counter/range.js';
+import { type CellValue, foldValues } from '../counter/shard.js';
+import { checkEventType, checkKey } from '../counter/validate.js';
+import { type Granularity, windowIndex, windowStartMs } from '../counter/window.js';
+import type { CellQuery, Outcome, StatsAnswer, StatsQuery } from '../proto/calls.js';
+import { decodeEntryKey, decodeShard, type Entry } from '../proto/entry.js';
+import { errorFromData, TallyringError } from '../proto/errors.js';
+import type { RowQuery } from '../proto/peer-message.js';
+import type { Limits } from './config.js';
+import { periodsOf } from './quorum/row-ranges.js';
+
+/** From what is asked to the rows that are read, and from their shards to values. Pure. */
+
+export interface StatsPlan {
+  query: StatsQuery;
+  startMs: number;
+  endMs: number;
+  rows: RowQuery[];
+  maxPoints: number;
+}
+
+/** The row of one cell. Throws INVALID_ARGUMENT for what is not kept. */
+export function cellRow(query: CellQuery, rollups: readonly Granularity[]): RowQuery {
+  checkKey(query.key);
+  checkEventType(query.eventType);
+  const { key, eventType, granularity = 'total' } = query;
+  if (!rollups.includes(granularity)) {
+    throw new TallyringError(
+      'INVALID_ARGUMENT',
+      `this cluster keeps ${rollups.join(', ')}, not ${granularity}`,
+    );
+  }
+  if (granularity !== 'total' && query.timestampMs === undefined) {
+    throw new TallyringError('INVALID_ARGUMENT', `a ${granularity} needs a timestamp that lies in it`);
+  }
+  const window = windowIndex(granularity, query.timestampMs ?? 0);
+  return { key, eventType, granularity, fromWindow: window, toWindow: window + 1 };
+}
+
+/** Σ over a cell's shards. Throws OUT_OF_RANGE, naming the cell; the state stays. */
+export function cellValue(row: RowQuery, entries: readonly Entry[]): CellValue {
+  const value = foldValues(entries.map((entry) => decodeShard(entry.value)));
+  if (value !== undefined) return value;
+  const { key, eventType, granularity } = row;
+  throw new TallyringError('OUT_OF_RANGE', `${key} ${eventType} (${granularity}) is outside int64 in sum`);
+}
+
+/**
+ * The rows that answer a stats query. Throws INVALID_ARGUMENT for what is malformed, not kept, or too wide.
+ */
+export function planStats(
+  query: StatsQuery,
+  rollups: readonly Granularity[],
+  limits: Pick<Limits, 'maxStatsPeriods' | 'maxStatsPoints'>,
+): StatsPlan {
+  checkKey(query.key);
+  checkEventType(query.eventType);
+  const range = planRange({ ...query, rollups });
+  const { key, eventType } = query;
+  const parts = range.series === undefined ? range.segments : [range.series];
+  const rows = parts.map((part) => ({ key, eventType, ...part }));
+  const periods = rows.reduce((sum, row) => sum + periodsOf(row), 0);
+  const { maxStatsPeriods, maxStatsPoints } = limits;
+  if (periods > maxStatsPeriods) throw tooWide(`touches ${periods} periods, at most ${maxStatsPeriods}`);
+  return { query, startMs: range.startMs, endMs: range.endMs, rows, maxPoints: maxStatsPoints };
+}
+
+/** A stats answer from the rows' shards; throws the first row's error. */
+export function assembleStats(plan: StatsPlan, reads: readonly Outcome<Entry[]>[]): StatsAnswer {
+  const { granularity } = plan.query;
+  const windows = new Map<number, Entry[]>();
+  const all: Entry[] = [];
+  for (const read of reads) {
+    if ('error' in read) throw errorFromData(read.error);
+    for (const entry of read.ok) {
+      all.push(entry);
+      if (granularity === undefined) continue;
+      const { window } = decodeEntryKey(entry.key);
+      const entries = windows.get(window);
+      if (entries === undefined) windows.set(window, [entry]);
+      else entries.push(entry);
+    }
+  }
+  if (windows.size > plan.maxPoints) throw tooWide(`has ${windows.size} windows, at most ${plan.maxPoints}`);
+  const row = plan.rows[0]!;
+  const series = [...windows]
+    .sort(([a], [b]) => a - b)
+    .map(([window, entries]) => ({
+      startMs: windowStartMs(row.granularity, window),
+      value: cellValue(row, entries),
+    }));
+  const { startMs, endMs } = plan;
+  return { startMs, endMs, granularity, value: cellValue(row, all), series };
+}
+
+function tooWide(what: string): TallyringError {
+  const text = `the range ${what}: ask for a shorter range or a coarser granularity`;
+  return new TallyringError('INVALID_ARGUMENT', text);
+}
