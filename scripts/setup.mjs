@@ -2,7 +2,7 @@
 // Quick when nothing changed: it compares one hash of the inputs with the stamp of the last build.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -34,6 +34,35 @@ function run(command, args, what) {
   process.exit(status ?? 1);
 }
 
+// Two commands may be started at once on a fresh clone: the second waits until the first has built.
+const lockFile = join(root, '.setup-lock');
+
+function holderIsAlive() {
+  try {
+    process.kill(Number(readFileSync(lockFile, 'utf8')), 0);
+    return true;
+  } catch {
+    return false; // gone, or the lock is
+  }
+}
+
+function takeLock() {
+  for (;;) {
+    try {
+      writeFileSync(lockFile, String(process.pid), { flag: 'wx' });
+      return;
+    } catch (error) {
+      if (error.code !== 'EEXIST') throw error;
+    }
+    if (holderIsAlive()) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
+    else rmSync(lockFile, { force: true });
+  }
+}
+
+const releaseLock = () => rmSync(lockFile, { force: true });
+takeLock();
+process.once('exit', releaseLock);
+
 const lock = readFileSync(join(root, 'package-lock.json'));
 const lockHash = createHash('sha256').update(lock).digest('hex');
 const lockStamp = join(root, 'node_modules', '.tallyring-lock');
@@ -60,3 +89,7 @@ if (!existsSync(buildStamp) || readFileSync(buildStamp, 'utf8') !== sourceHash) 
   run(process.execPath, [join(root, 'scripts', 'build.mjs')], 'building');
   writeFileSync(buildStamp, sourceHash);
 }
+
+// The command that follows in this process must not hold the lock.
+releaseLock();
+process.off('exit', releaseLock);

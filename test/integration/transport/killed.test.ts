@@ -39,7 +39,9 @@ describe('a node that is killed', () => {
     const increment = connection.increment([{ key: 'k', eventType: 'v', value: 1 }], 'ONE', {
       timeoutMs: 9_000,
     });
-    await until(() => ['merge', 'flush', 'increment'].every((word) => said.includes(word)));
+    const read = () => rejection(connection.get([{ key: 'k', eventType: 'v' }], 'ONE', { timeoutMs: 9_000 }));
+    const reading = read();
+    await until(() => ['merge', 'flush', 'increment', 'get'].every((word) => said.includes(word)));
     const killedAt = performance.now();
     child.kill('SIGKILL');
     for (const error of await Promise.all(asked)) {
@@ -49,6 +51,9 @@ describe('a node that is killed', () => {
     expect(await increment).toMatchObject([
       { error: { code: 'UNAVAILABLE', mayHaveApplied: true, retryable: false } },
     ]);
+    for (const error of [await reading, await read()]) {
+      expect(error).toMatchObject({ code: 'UNAVAILABLE', mayHaveApplied: false, retryable: true });
+    }
     expect(peers.isConnected('n1')).toBe(false);
     expect(await rejection(peers.request('n1', 'gossipSyn', { syn: Buffer.alloc(1) }, 9_000))).toMatchObject({
       code: 'UNAVAILABLE',

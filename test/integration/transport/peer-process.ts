@@ -5,7 +5,8 @@ import { clusterOf, fakeCalls } from '../../unit/transport/fakes.js';
 
 /**
  * A node of its own process, to be killed and stopped: `peer-process.ts FIRST_PORT`. It answers every peer
- * request except `merge`, and no flush; it says "merge" or "flush" on its output when one arrives.
+ * request except `merge`, and no call of a
+ * client; it says on its output what arrives: "merge", "flush", "increment" or "get".
  */
 const never = new Promise<never>(() => undefined);
 const server = new NodeServer({
@@ -18,6 +19,10 @@ const server = new NodeServer({
     },
     increment: () => {
       process.stdout.write('increment\n');
+      return never;
+    },
+    get: () => {
+      process.stdout.write('get\n');
       return never;
     },
   }),

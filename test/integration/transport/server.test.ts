@@ -35,6 +35,7 @@ async function served(port: number, options: Parameters<typeof startServer>[1] =
 }
 
 const options: CallOptions = { timeoutMs: 2_000 };
+const cellOf = (key: string) => ({ key, eventType: 'v' });
 const batchOf = (text: string) => ({ ringEpoch: 1, level: 'QUORUM' as const, batch: Buffer.from(text) });
 
 describe('client calls over gRPC', () => {
@@ -68,8 +69,7 @@ describe('client calls over gRPC', () => {
       { error: failed },
     ]);
     expect(seen.filter((item) => typeof item === 'string')).toEqual(['EACH_QUORUM', 'ONE', 'TWO']);
-    const query = (key: string) => ({ key, eventType: 'v' });
-    expect(await connection.get([query('k'), query('bad')], 'ONE', options)).toEqual([
+    expect(await connection.get([cellOf('k'), cellOf('bad')], 'ONE', options)).toEqual([
       { ok: cell },
       { error: failed },
     ]);
@@ -165,22 +165,25 @@ describe('client calls over gRPC', () => {
   it('end when their signal aborts, with its reason', async () => {
     let asked = 0;
     const never = () => new Promise<never>(() => asked++);
-    const { connection } = await served(21_208, { calls: { report: never, flush: never } });
+    const { connection } = await served(21_208, { calls: { report: never, flush: never, get: never } });
     const abort = new AbortController();
     const reason = new Error('enough');
     const calls = [
       connection.report({ ...options, signal: abort.signal }),
       connection.flush(batchOf(''), { ...options, signal: abort.signal }),
+      connection.get([cellOf('k')], 'ONE', { ...options, signal: abort.signal }),
     ];
     const outcomes = Promise.allSettled(calls);
-    await until(() => asked === 2);
+    await until(() => asked === 3);
     abort.abort(reason);
     expect(await outcomes).toEqual([
       { status: 'rejected', reason },
       { status: 'rejected', reason },
+      { status: 'rejected', reason },
     ]);
     await expect(connection.report({ ...options, signal: abort.signal })).rejects.toBe(reason);
-    expect(asked).toBe(2);
+    await expect(connection.get([], 'ONE', { ...options, signal: abort.signal })).rejects.toBe(reason);
+    expect(asked).toBe(3);
   });
 
   it('are refused at once where nobody listens, and find a node that comes later', async () => {
@@ -189,6 +192,7 @@ describe('client calls over gRPC', () => {
     const calls = (node: NodeConnection) => [
       rejection(node.describe(options)),
       rejection(node.flush(batchOf(''), options)),
+      rejection(node.get([cellOf('k')], 'ONE', options)),
     ];
     for (const error of await Promise.all(calls(connection))) {
       expect(error).toMatchObject({ code: 'UNAVAILABLE', mayHaveApplied: false, retryable: true });
@@ -213,6 +217,7 @@ describe('client calls over gRPC', () => {
     connection.close();
     expect((await rejection(connection.describe(options))).code).toBe('CLOSED');
     expect((await rejection(connection.flush(batchOf(''), options))).code).toBe('CLOSED');
+    expect((await rejection(connection.get([], 'ONE', options))).code).toBe('CLOSED');
   });
 });
 
@@ -285,6 +290,134 @@ describe('the flush stream', () => {
     );
     const replies = await Promise.all(flushes);
     expect(replies.map(({ failures }) => failures[0]?.indexes)).toEqual(replies.map((_, i) => [500_000, i]));
+  });
+});
+
+describe('the query stream', () => {
+  const value = { count: 1, sum: 1, min: 1, max: 1 };
+
+  it('matches replies that come out of order, outcomes and errors to their requests', async () => {
+    const held: (() => void)[] = [];
+    const failed = errorToData(new TallyringError('READ_TIMEOUT', 'slow', { required: 2, received: 1 }));
+    const seen: unknown[] = [];
+    const { connection } = await served(21_260, {
+      calls: {
+        get: (queries, level) => {
+          seen.push(level);
+          return new Promise((resolve, reject) => {
+            held.unshift(() => {
+              if (queries.length === 0) reject(new TallyringError('OVERLOADED', 'later', { live: 2 }));
+              else resolve(queries.map(({ key }) => (key === 'bad' ? { error: failed } : { ok: value })));
+            });
+          });
+        },
+      },
+    });
+    const replies = Promise.allSettled([
+      connection.get([cellOf('k')], 'ONE', options),
+      connection.get([cellOf('bad'), cellOf('k')], 'ALL', options),
+      connection.get([], 'QUORUM', options),
+    ]);
+    await until(() => held.length === 3);
+    for (const release of held) release();
+    expect(await replies).toEqual([
+      { status: 'fulfilled', value: [{ ok: value }] },
+      { status: 'fulfilled', value: [{ error: failed }, { ok: value }] },
+      { status: 'rejected', reason: expect.objectContaining({ code: 'OVERLOADED', live: 2 }) },
+    ]);
+    expect(seen).toEqual(['ONE', 'ALL', 'QUORUM']);
+  });
+
+  it('has a deadline for each request, as unary calls have, and takes the next one', async () => {
+    const seen: number[] = [];
+    const { connection } = await served(
+      21_262,
+      {
+        calls: {
+          get: (queries, _, { timeoutMs }) => {
+            seen.push(timeoutMs);
+            return queries.length === 0 ? new Promise(() => undefined) : Promise.resolve([{ ok: value }]);
+          },
+        },
+      },
+      { maxRequestMs: 3_000 },
+    );
+    const error = await rejection(connection.get([], 'ONE', { timeoutMs: 150 }));
+    expect(error).toMatchObject({ code: 'READ_TIMEOUT', mayHaveApplied: false });
+    expect(await connection.get([cellOf('k')], 'ONE', { timeoutMs: 1_000 })).toEqual([{ ok: value }]);
+    expect(await connection.get([cellOf('k')], 'ONE', { timeoutMs: 2 ** 40 })).toEqual([{ ok: value }]);
+    expect(seen).toEqual([135, 980, 3_000]);
+  });
+
+  it('leaves a read that its server cut off to be made again, and finds the server that comes back', async () => {
+    const config = clusterOf(21_264);
+    let asked = 0;
+    const server = await startServer(config, { calls: { get: () => new Promise(() => asked++) } });
+    const connection = grpcTransport().connect('127.0.0.1:21264');
+    closers.push(() => connection.close());
+    const reading = rejection(connection.get([cellOf('k')], 'ONE', { timeoutMs: 9_000 }));
+    await until(() => asked === 1);
+    await server.close();
+    expect(await reading).toMatchObject({ code: 'UNAVAILABLE', mayHaveApplied: false, retryable: true });
+    const again = await startServer(config, { calls: { get: async () => [{ ok: value }] } });
+    closers.push(() => again.close());
+    let outcomes: unknown;
+    const tryAgain = async () => {
+      while (!outcomes) {
+        outcomes = await connection.get([cellOf('k')], 'ONE', options).catch(() => undefined);
+      }
+    };
+    const trying = tryAgain();
+    await until(() => outcomes !== undefined, 3_000);
+    await trying;
+    expect(outcomes).toEqual([{ ok: value }]);
+  });
+
+  it('answers a message that does not decode with number 0, and the stream goes on', async () => {
+    await served(21_266, { calls: { get: async () => [{ ok: value }] } });
+    const client = new Client('127.0.0.1:21266', credentials.createInsecure());
+    closers.push(() => client.close());
+    const { path, requestSerialize, responseDeserialize } = counterService.Query;
+    const stream = client.makeBidiStreamRequest(path, (bytes: Buffer) => bytes, responseDeserialize);
+    const replies: unknown[] = [];
+    stream.on('data', (reply) => replies.push(reply));
+    stream.on('error', () => undefined);
+    stream.write(Buffer.from([0x08, 5, 0x12, 9, 0x61]));
+    stream.write(requestSerialize({ id: 6, queries: [], consistency: 99, timeoutMs: 0 }));
+    stream.write(requestSerialize({ id: 7, queries: [], consistency: 0, timeoutMs: 0 }));
+    await until(() => replies.length === 3);
+    expect(replies).toMatchObject([
+      { id: 0, error: { code: 'INVALID_ARGUMENT', message: expect.stringContaining('cut short') } },
+      { id: 6, outcomes: [], error: { code: 'INVALID_ARGUMENT' } },
+      { id: 7, outcomes: [{ value: { sum: '1' } }] },
+    ]);
+    stream.cancel();
+  });
+
+  it('holds a flood back at its limit, and loses none of it', async () => {
+    let inWork = 0;
+    let most = 0;
+    const { connection } = await served(
+      21_268,
+      {
+        calls: {
+          get: async (queries) => {
+            most = Math.max(most, ++inWork);
+            await new Promise((resolve) => setImmediate(resolve));
+            inWork--;
+            return queries.map(({ key }) => ({ ok: { ...value, sum: Number(key) } }));
+          },
+        },
+      },
+      { maxPeerQueueBytes: 10_000 },
+    );
+    const reads = Array.from({ length: 300 }, (_, i) =>
+      connection.get([cellOf(String(i).padStart(1_000, '0'))], 'ONE', { timeoutMs: 10_000 }),
+    );
+    const outcomes = await Promise.all(reads);
+    expect(outcomes).toEqual(reads.map((_, i) => [{ ok: { ...value, sum: i } }]));
+    expect(most).toBeGreaterThan(1);
+    expect(most).toBeLessThanOrEqual(10);
   });
 });
 

@@ -11,7 +11,7 @@ describe('the protos', () => {
   it('have the methods that the hand-written types name, and no others', () => {
     const names = (service: object) => Object.keys(service).sort();
     expect(names(counterService)).toEqual(
-      'BatchIncrement Describe Flush Get GetMany Increment MintProducer Stats StatsMany'.split(' '),
+      'BatchIncrement Describe Flush Get GetMany Increment MintProducer Query Stats StatsMany'.split(' '),
     );
     expect(names(operatorService)).toEqual(['EndpointsOf', 'GetLocal', 'Report', 'ScanLocal']);
     expect(names(peerService)).toEqual(['Exchange']);
