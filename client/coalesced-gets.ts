@@ -5,7 +5,7 @@ import { Coalescer } from '../proto/coalesce.js';
 import type { ConsistencyLevel } from '../proto/level.js';
 import type { NodeConnection } from './transport.js';
 
-const MAX_IN_FLIGHT = 2;
+const MAX_IN_FLIGHT = 4;
 /** Of one call; nodes take at most 1,000. */
 const MAX_QUERIES = 500;
 

@@ -2,13 +2,13 @@ import { Producer, type Series } from '../../counter/producer.js';
 import { checkEventType, checkKey, checkTimestamp, checkValue } from '../../counter/validate.js';
 import type { Granularity } from '../../counter/window.js';
 import { sleep } from '../../ports/clock.js';
-import type { FlushReply, IncrementRequest, Outcome } from '../../proto/calls.js';
+import type { IncrementRequest, Outcome } from '../../proto/calls.js';
 import { tokenOf } from '../../proto/entry.js';
 import { asTallyringError, type ErrorData, errorToData, TallyringError } from '../../proto/errors.js';
-import { encodeFlush } from '../../proto/flush.js';
 import type { ConsistencyLevel } from '../../proto/level.js';
 import { canMeet, impliesQuorum, requiredOf, requirementOf } from './consistency.js';
 import type { NodeContext } from './context.js';
+import { writeFlush } from './flush-writes.js';
 import { withDatacenter } from './placement.js';
 import type { Writes } from './writes.js';
 import { unavailable } from './writes.js';
@@ -20,6 +20,10 @@ const MIN_ROLL_MS = 1_000;
 /** How often state that no caller waits for any more (their wait timed out) is flushed again. */
 const REFLUSH_MS = 1_000;
 const RETRY_MS = 20;
+/** Cells of one flush, about. */
+const FLUSH_CELLS = 10_000;
+/** How long a stopping node waits for the increments that it has taken. */
+const CLOSE_MS = 1_000;
 
 interface Waiter {
   series: Series;
@@ -38,17 +42,19 @@ export interface PlainCountingParts {
 
 /**
  * A node as producer on behalf of plain gRPC callers: it collects what arrives within a few milliseconds
- * into one flush of its own shards, per consistency level. An increment is taken in only when its level can
- * be reached; from then on no answer says that it was not applied.
+ * into one flush of its own shards. Each consistency level has a producer of its own: what one level's flush
+ * has under way, or was acknowledged for, says nothing to the callers of another. An increment is taken in
+ * only when its level can be reached; from then on no answer says that it was not applied.
  */
 export class PlainCounting {
   readonly #parts: PlainCountingParts;
-  #producer: Producer | undefined;
+  readonly #producers = new Map<ConsistencyLevel, Producer>();
   readonly #waiting = new Map<ConsistencyLevel, Waiter[]>();
   readonly #flushing = new Set<ConsistencyLevel>();
   #pending = 0;
   #rolledAtMs = 0;
   #closed = false;
+  #onDrained: (() => void) | undefined;
 
   constructor(parts: PlainCountingParts) {
     this.#parts = parts;
@@ -56,13 +62,15 @@ export class PlainCounting {
   }
 
   /** Made when it is first needed: a node whose clock is wrong mints no id, but serves all else. */
-  #openProducer(): Producer {
-    if (this.#producer !== undefined) return this.#producer;
+  #openProducer(level: ConsistencyLevel): Producer {
+    const known = this.#producers.get(level);
+    if (known !== undefined) return known;
     const { context, mint, rollups } = this.#parts;
     const [producerId, maxCells] = [mint(undefined), context.limits.maxProducerCells];
-    this.#rolledAtMs = context.clock.monotonicMs();
-    this.#producer = new Producer({ rollups, producerId, maxCells });
-    return this.#producer;
+    if (this.#producers.size === 0) this.#rolledAtMs = context.clock.monotonicMs();
+    const producer = new Producer({ rollups, producerId, maxCells });
+    this.#producers.set(level, producer);
+    return producer;
   }
 
   /** Counts each request; resolves when all are acknowledged or given up waiting for. */
@@ -74,8 +82,17 @@ export class PlainCounting {
     return Promise.all(requests.map((request) => this.#one(request, level, timeoutMs)));
   }
 
-  close(): void {
+  /** Takes no more; resolves when everybody who waits was answered, within a second at the latest. */
+  async close(): Promise<void> {
     this.#closed = true;
+    if (this.#pending === 0) return;
+    await new Promise<void>((resolve) => {
+      const timer = this.#parts.context.timers.after(CLOSE_MS, resolve);
+      this.#onDrained = () => {
+        timer.cancel();
+        resolve();
+      };
+    });
   }
 
   #one(request: IncrementRequest, level: ConsistencyLevel, timeoutMs: number): Promise<Outcome<null>> {
@@ -86,12 +103,13 @@ export class PlainCounting {
       return Promise.resolve({ error: errorToData(asTallyringError(error)) });
     }
     const { clock } = this.#parts.context;
-    const sequence = this.#openProducer().nextSequence;
+    const sequence = this.#openProducer(level).nextSequence;
     const deadlineMs = clock.monotonicMs() + timeoutMs;
     this.#pending++;
     return new Promise((resolve) => {
       const settle = (error: ErrorData | undefined) => {
         this.#pending--;
+        if (this.#pending === 0) this.#onDrained?.();
         resolve(error === undefined ? { ok: null } : { error });
       };
       this.#wait(level, { series, sequence, deadlineMs, settle });
@@ -114,8 +132,8 @@ export class PlainCounting {
     const timestampMs =
       request.timestampMs === undefined ? wallMs : checkTimestamp(request.timestampMs, wallMs);
     this.#refuseUnreachable(request.key, level);
-    const producer = this.#openProducer();
-    this.#makeRoom(producer);
+    const producer = this.#openProducer(level);
+    this.#makeRoom();
     return producer.add(request.key, request.eventType, value, timestampMs);
   }
 
@@ -130,14 +148,27 @@ export class PlainCounting {
     throw unavailable({ required: requiredOf(requirement), received: 0, live: live.length });
   }
 
-  /** Rolls to a fresh id, which drops every clean cell: when memory is short, and once a day. */
-  #makeRoom(producer: Producer): void {
+  /**
+   * Rolls to fresh ids, which drops every clean cell: when memory is short, and once a day. The bound holds for
+   * all producers together. Throws OVERLOADED when there is no room.
+   */
+  #makeRoom(): void {
     const { context, mint } = this.#parts;
+    const { maxProducerCells } = context.limits;
     const sinceMs = context.clock.monotonicMs() - this.#rolledAtMs;
-    const full = producer.cells >= context.limits.maxProducerCells * ROLL_AT;
-    if (!(full && sinceMs > MIN_ROLL_MS) && sinceMs < DAY_MS) return;
-    producer.roll(mint(producer.producerId));
-    this.#rolledAtMs = context.clock.monotonicMs();
+    const full = this.#cells() >= maxProducerCells * ROLL_AT;
+    if ((full && sinceMs > MIN_ROLL_MS) || sinceMs >= DAY_MS) {
+      for (const producer of this.#producers.values()) producer.roll(mint(producer.producerId));
+      this.#rolledAtMs = context.clock.monotonicMs();
+    }
+    if (this.#producers.size === 1 || this.#cells() < maxProducerCells) return; // a single one checks itself
+    throw new TallyringError('OVERLOADED', 'this node waits for too many cells; nothing was counted');
+  }
+
+  #cells(): number {
+    let cells = 0;
+    for (const producer of this.#producers.values()) cells += producer.cells;
+    return cells;
   }
 
   #wait(level: ConsistencyLevel, waiter: Waiter): void {
@@ -164,20 +195,15 @@ export class PlainCounting {
   async #flush(level: ConsistencyLevel, waiters: Waiter[]): Promise<void> {
     const { context } = this.#parts;
     const wanted = new Set(waiters.map((waiter) => waiter.series));
-    const producer = this.#openProducer();
-    const flush = producer.takeFlush(Number.POSITIVE_INFINITY, (series) => wanted.has(series));
+    const producer = this.#openProducer(level);
+    const flush = producer.takeFlush(FLUSH_CELLS, (series) => wanted.has(series));
     if (flush === undefined) {
-      // Another level's flush has all of it in flight: look again when that one is settled.
-      await sleep(context.timers, context.limits.incrementCollectMs);
+      await sleep(context.timers, RETRY_MS);
       return this.#giveUpLate(level, waiters, undefined);
     }
     const nowMs = context.clock.monotonicMs();
     const timeoutMs = Math.max(1, Math.max(...waiters.map((waiter) => waiter.deadlineMs)) - nowMs);
-    const reply = await this.#write(encodeFlush(flush), level, timeoutMs);
-    const errors = new Map<Series, ErrorData>();
-    for (const { indexes, error } of reply.failures) {
-      for (const i of indexes) errors.set(flush.cells[i]!.series, error);
-    }
+    const errors = await writeFlush(this.#parts, flush, { level, timeoutMs });
     const quorum = impliesQuorum(level, context.ring().replication);
     producer.settle(flush, { failed: new Set(errors.keys()), quorum });
     const taken = new Set(flush.series);
@@ -191,18 +217,6 @@ export class PlainCounting {
     if (errors.size > 0) await sleep(context.timers, RETRY_MS);
   }
 
-  async #write(entries: ReturnType<typeof encodeFlush>, level: ConsistencyLevel, timeoutMs: number) {
-    const { writes, context } = this.#parts;
-    try {
-      return await writes.write(entries, { level, timeoutMs, ring: context.ring() });
-    } catch (error) {
-      const failures: FlushReply['failures'] = [
-        { indexes: entries.map((_, i) => i), error: errorToData(asTallyringError(error)) },
-      ];
-      return { failures };
-    }
-  }
-
   /**
    * Callers whose deadline passed, or whose replicas are gone, are told that it is in doubt; the others wait
    * for the next flush: state may be sent again at no risk.
@@ -212,37 +226,39 @@ export class PlainCounting {
     for (const waiter of waiters) {
       const failed = errors?.get(waiter.series);
       if (failed?.code !== 'UNAVAILABLE' && nowMs < waiter.deadlineMs) this.#waiting.get(level)!.push(waiter);
-      else waiter.settle(errorToData(inDoubt(level, failed)));
+      else waiter.settle(errorToData(this.#inDoubt(level, failed)));
     }
+  }
+
+  #inDoubt(level: ConsistencyLevel, failed: ErrorData | undefined): TallyringError {
+    const { ring, datacenter } = this.#parts.context;
+    const text = `${level} was not reached in time; the increment was taken and may be counted: do not simply retry`;
+    return new TallyringError('WRITE_TIMEOUT', text, {
+      required: failed?.required ?? requiredOf(requirementOf(level, ring().replication, datacenter)),
+      received: failed?.received ?? 0,
+      mayHaveApplied: true,
+    });
   }
 
   /** What callers gave up on stays in the producer and is counted in the end. */
   #reflushLater(): void {
     this.#parts.context.timers.after(REFLUSH_MS, () => {
-      void this.#reflush().finally(() => {
-        if (!this.#closed) this.#reflushLater();
-      });
+      if (this.#closed) return;
+      void Promise.all(
+        [...this.#producers].map(([level, producer]) => this.#reflush(level, producer)),
+      ).finally(() => this.#reflushLater());
     });
   }
 
-  async #reflush(): Promise<void> {
-    if (this.#pending > 0) return;
-    const producer = this.#producer;
-    const flush = producer?.takeFlush(10_000);
-    if (producer === undefined || flush === undefined) return;
+  async #reflush(level: ConsistencyLevel, producer: Producer): Promise<void> {
     const { limits } = this.#parts.context;
-    const reply = await this.#write(encodeFlush(flush), 'QUORUM', limits.defaultRequestMs);
-    const failed = new Set<Series>();
-    for (const { indexes } of reply.failures) for (const i of indexes) failed.add(flush.cells[i]!.series);
-    producer.settle(flush, { failed, quorum: true });
+    const awaited = new Set(this.#waiting.get(level)?.map((waiter) => waiter.series)); // flushed anyway
+    const flush = producer.takeFlush(FLUSH_CELLS, (series) => !awaited.has(series));
+    if (flush === undefined) return;
+    const errors = await writeFlush(this.#parts, flush, {
+      level: 'QUORUM',
+      timeoutMs: limits.defaultRequestMs,
+    });
+    producer.settle(flush, { failed: new Set(errors.keys()), quorum: true });
   }
-}
-
-function inDoubt(level: ConsistencyLevel, failed: ErrorData | undefined): TallyringError {
-  const text = `${level} was not reached in time; the increment was taken and may be counted: do not simply retry`;
-  return new TallyringError('WRITE_TIMEOUT', text, {
-    required: failed?.required ?? 0,
-    received: failed?.received ?? 0,
-    mayHaveApplied: true,
-  });
 }
