@@ -117,7 +117,8 @@ export async function composeNode(parts: NodeParts): Promise<ComposedNode> {
     exchange: new Exchange(context, limits.recoveryEntriesPerSecond),
     openedAtBatch,
     doubts: doubtsOf(opening),
-    declaredWhole: isNew || parts.acceptLoss === true,
+    declaredWhole: isNew,
+    lossAccepted: parts.acceptLoss === true,
     renewStore: async (doubts) => {
       await store.renew(doubts);
       gossiper.declare({ storeId: store.storeId });
@@ -168,7 +169,8 @@ export async function composeNode(parts: NodeParts): Promise<ComposedNode> {
       gossiper.start();
       for (const part of steady) part.start();
       recovery.run().then(
-        () => {
+        (isWhole) => {
+          if (!isWhole) return;
           whole = true;
           gossiper.declare({ status: 'normal' });
           logger.info({ nodeId }, 'this node is normal');
@@ -178,8 +180,8 @@ export async function composeNode(parts: NodeParts): Promise<ComposedNode> {
     },
     stop: async () => {
       recovery.stop();
-      counting.close();
       for (const part of steady) part.stop();
+      await counting.close();
       await gossiper.stop();
       await store.close();
     },

@@ -7,12 +7,22 @@ import type { Membership } from './gossip/membership.js';
 export const PRODUCER_KIND = { sdk: 0, node: 1, log: 2 } as const;
 export type ProducerKind = keyof typeof PRODUCER_KIND;
 
+const ID_BYTES = 16;
 const TIME_BYTES = 6;
+/** In the year 5314: more than half of what the time part can say is left to go on from there. */
+const LAST_TIME_MS = 2 ** 47 - 2 ** 45;
 const MAX_CLOCK_SKEW_MS = 3_600_000;
 
 /** Milliseconds since the epoch in a producerId's time part. */
 export function timeOfProducerId(id: Buffer): number {
   return id.readUIntBE(0, TIME_BYTES);
+}
+
+/** Ids above one of the far future would bring this node's own there, until there is none above. */
+function checkedTimeOf(above: Buffer): number {
+  const timeMs = above.length === ID_BYTES ? timeOfProducerId(above) : Number.NaN;
+  if (timeMs <= LAST_TIME_MS) return timeMs;
+  throw new TallyringError('INVALID_ARGUMENT', 'above is not a producerId that a node minted');
 }
 
 export interface MintParts {
@@ -35,15 +45,16 @@ export class Mint {
 
   /**
    * A new id whose time part is greater than that of `above` and of all that were minted here before. Throws
-   * FAILED_PRECONDITION while this node's clock is more than an hour from the others'.
+   * FAILED_PRECONDITION while this node's clock is more than an hour from the others', INVALID_ARGUMENT for an
+   * `above` that no node has minted.
    */
   mint(kind: ProducerKind, above: Buffer | undefined): Buffer {
     this.#refuseWrongClock();
     const { clock, random } = this.#parts;
-    const aboveMs = above === undefined ? 0 : timeOfProducerId(above);
+    const aboveMs = above === undefined ? 0 : checkedTimeOf(above);
     const timeMs = Math.max(clock.wallMs(), aboveMs + 1, this.#lastMs + 1);
     this.#lastMs = timeMs;
-    const id = random.bytes(16);
+    const id = random.bytes(ID_BYTES);
     id.writeUIntBE(timeMs, 0, TIME_BYTES);
     id[6] = 0x70 | (PRODUCER_KIND[kind] << 2) | (id[6]! & 0x03);
     id[8] = 0x80 | (id[8]! & 0x3f);

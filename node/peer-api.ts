@@ -19,6 +19,11 @@ export interface PeerApiParts {
   toldBatch(): number;
 }
 
+/** What the hash tree says of nodes and leaves that there are not. */
+function malformed(kind: string, error: RangeError): TallyringError {
+  return new TallyringError('INVALID_ARGUMENT', `malformed ${kind}: ${error.message}`);
+}
+
 /** Answers what other nodes ask of this one. */
 export class PeerApi {
   readonly #parts: PeerApiParts;
@@ -35,7 +40,7 @@ export class PeerApi {
       peerRequests.inc({ kind, code: 'OK' });
       return reply;
     } catch (error) {
-      const known = asTallyringError(error);
+      const known = error instanceof RangeError ? malformed(kind, error) : asTallyringError(error);
       peerRequests.inc({ kind, code: known.code });
       throw known;
     }
@@ -89,7 +94,7 @@ export class PeerApi {
   async #leafEntries(from: string, body: RequestBody<'leafEntries'>): Promise<ReplyBody<'leafEntries'>> {
     const { context } = this.#parts;
     const leaves = new LeafSet(body.leaves);
-    const limit = Math.min(body.limit, LARGEST_PAGE);
+    const limit = Math.max(1, Math.min(body.limit, LARGEST_PAGE));
     const keys: Buffer[] = [];
     const hashes: Buffer[] = [];
     let start = body.after === undefined ? FIRST_ENTRY : successor(body.after);

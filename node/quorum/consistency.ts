@@ -76,6 +76,18 @@ export function requiredOf(requirement: Requirement): number {
   return requirement.reduce((sum, clause) => sum + clause.required, 0);
 }
 
+/**
+ * How many of these replicas (by datacenter) count toward the requirement; those beyond what a clause of
+ * several requires do not make up for another clause.
+ */
+export function countedOf(requirement: Requirement, datacenters: readonly string[]): number {
+  const counts = requirement.map(({ datacenter, required }) => {
+    const count = datacenters.filter((name) => datacenter === undefined || name === datacenter).length;
+    return requirement.length === 1 ? count : Math.min(count, required);
+  });
+  return counts.reduce((sum, count) => sum + count, 0);
+}
+
 /** Whether these replicas (by datacenter) can meet the requirement. */
 export function canMeet(requirement: Requirement, datacenters: readonly string[]): boolean {
   return requirement.every(

@@ -31,7 +31,7 @@ export class PeerReads {
   }
 
   ask(rows: readonly RowQuery[], of: ReadFacts): Promise<RowAnswer[]> {
-    return this.#coalescer(of).ask(rows, of.timeoutMs);
+    return allRows(rows, (rest) => this.#coalescer(of).ask(rest, of.timeoutMs));
   }
 
   #coalescer({ nodeId, one, epoch }: ReadFacts): Coalescer<RowQuery, RowAnswer> {

@@ -145,7 +145,7 @@ export class PlainCounting {
     const live = replicas.filter(({ nodeId }) => context.membership.isLive(nodeId));
     const datacenters = live.map(({ datacenter }) => datacenter);
     if (canMeet(requirement, datacenters)) return;
-    throw unavailable({ required: requiredOf(requirement), received: 0, live: live.length });
+    throw unavailable(requirement, live);
   }
 
   /**
@@ -257,7 +257,7 @@ export class PlainCounting {
     if (flush === undefined) return;
     const errors = await writeFlush(this.#parts, flush, {
       level: 'QUORUM',
-      timeoutMs: limits.defaultRequestMs,
+      timeoutMs: Math.min(limits.defaultRequestMs, limits.maxRequestMs),
     });
     producer.settle(flush, { failed: new Set(errors.keys()), quorum: true });
   }

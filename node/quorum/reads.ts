@@ -72,8 +72,7 @@ export class Reads {
       const chosen = choose(live, requirement);
       for (const i of indexes) {
         if (chosen === undefined) {
-          const facts = { required: requiredOf(requirement), received: 0, live: live.length };
-          outcomes[i] = { error: errorToData(unavailable(facts)) };
+          outcomes[i] = { error: errorToData(unavailable(requirement, live)) };
           continue;
         }
         const query: Query = {
@@ -185,8 +184,9 @@ export class Reads {
     return { whole: answers.map((row) => row.whole), entries: answers.map((row) => row.entries) };
   }
 
-  /** Asks the next best replica of each query that still waits; whether there was one. */
+  /** Asks the next best replica of each query that still waits; whether there was one, and time left. */
   #askSpare(queries: readonly Query[], read: Read): boolean {
+    if (this.#context.clock.monotonicMs() >= read.deadlineMs) return false;
     const next = new Map<string, Query[]>();
     for (const query of queries) {
       if (query.tally.verdict !== 'pending') continue;
@@ -215,24 +215,24 @@ export class Reads {
         else all.push(...entries);
       }
     }
+    // An answer that comes while the state is written back is not part of the merge, and holds what it holds.
+    const answered = queries.map(({ answers }) => [...answers.keys()]);
     const repaired = new Map<string, boolean>();
     await Promise.all(
       [...stale].map(async ([nodeId, entries]) => {
         repaired.set(nodeId, await this.#writeBack(nodeId, entries, { options, deadlineMs }));
       }),
     );
-    const inTime = this.#context.clock.monotonicMs() <= deadlineMs;
+    const nowMs = this.#context.clock.monotonicMs();
     return merged.map((row, i) => {
       const query = queries[i]!;
-      if (row !== undefined && inTime) {
+      if (row !== undefined && nowMs <= deadlineMs) {
         // Enough of those that answered now hold what is answered, whatever became of the others.
-        const holding = [...query.answers.keys()].filter(
-          (id) => !row.stale.has(id) || repaired.get(id) === true,
-        );
+        const holding = answered[i]!.filter((id) => !row.stale.has(id) || repaired.get(id) === true);
         const datacenters = holding.map((id) => datacenterOf(options.ring, id));
         if (canMeet(requirement, datacenters)) return { ok: row.entries };
       }
-      return { error: failed(query, { options, requirement, inTime }) };
+      return { error: failed(query, { options, requirement, inTime: nowMs < deadlineMs }) };
     });
   }
 
@@ -286,7 +286,8 @@ function failed(
   const { received } = tally;
   const required = requiredOf(why.requirement);
   const what = `${why.options.level} was not reached for ${row.key} ${row.eventType}`;
-  const text = `${what}: ${received} of ${required} replicas gave a whole answer`;
+  const but = tally.verdict === 'met' ? ', but what they lacked could not be written back to them' : '';
+  const text = `${what}: ${received} of ${required} replicas gave a whole answer${but}`;
   // Before the deadline it is clear that the others cannot: down, recovering, or their row is damaged.
   const code = why.inTime ? 'UNAVAILABLE' : 'READ_TIMEOUT';
   return errorToData(new TallyringError(code, text, { required, received, live: received }));

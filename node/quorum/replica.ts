@@ -5,6 +5,9 @@ import { checkEntry } from '../storage/kinds.js';
 import type { Store } from '../storage/store.js';
 import { rowRanges } from './row-ranges.js';
 
+/** Rows that are in memory before it is known how large they are. */
+const ROWS_AT_A_TIME = 16;
+
 export interface RowsAnswer {
   /** Per query: whether the entries are all that this replica ever acknowledged. */
   whole: boolean[];
@@ -15,11 +18,13 @@ export interface RowsAnswer {
 export class Replica {
   readonly store: Store;
   readonly #isWhole: () => boolean;
+  readonly #maxAnswerBytes: number;
 
   /** `isWhole`: false while the node is recovering (DESIGN §7): then it answers reads at ONE only. */
-  constructor(store: Store, isWhole: () => boolean) {
+  constructor(store: Store, isWhole: () => boolean, maxAnswerBytes = Number.POSITIVE_INFINITY) {
     this.store = store;
     this.#isWhole = isWhole;
+    this.#maxAnswerBytes = maxAnswerBytes;
   }
 
   get whole(): boolean {
@@ -39,21 +44,46 @@ export class Replica {
     return this.merge(entries);
   }
 
+  /**
+   * Reads the first of these rows, as many as fit into one answer, at least one: memory and messages stay
+   * bounded whatever is asked. Throws INVALID_ARGUMENT when one row alone is too large.
+   */
   async read(queries: readonly RowQuery[], one: boolean): Promise<RowsAnswer> {
-    const answerable = one || this.#isWhole();
-    const perQuery = queries.map(rowRanges);
-    const reads = await this.store.read(perQuery.flat());
     const answer: RowsAnswer = { whole: [], entries: [] };
-    let at = 0;
-    for (const ranges of perQuery) {
-      const own = reads.slice(at, at + ranges.length);
-      at += ranges.length;
-      // Not whole before or after the store was read: what recovery changed meanwhile does not matter.
-      answer.whole.push(answerable && !own.some((read) => read.damaged));
-      answer.entries.push(own.flatMap((read) => read.entries));
+    let bytes = 0;
+    for (let at = 0; at < queries.length; at += ROWS_AT_A_TIME) {
+      // Asked before the store is read: what recovery brings meanwhile is in doubt still.
+      const answerable = one || this.#isWhole();
+      for (const row of await this.#readSome(queries.slice(at, at + ROWS_AT_A_TIME))) {
+        bytes += row.bytes;
+        if (bytes > this.#maxAnswerBytes) {
+          if (answer.whole.length > 0) return answer;
+          throw tooLarge(queries[0]!, row.bytes);
+        }
+        answer.whole.push(answerable && row.intact);
+        answer.entries.push(row.entries);
+      }
     }
     return answer;
   }
+
+  async #readSome(queries: readonly RowQuery[]) {
+    const perQuery = queries.map(rowRanges);
+    const reads = await this.store.read(perQuery.flat());
+    let at = 0;
+    return perQuery.map((ranges) => {
+      at += ranges.length;
+      const own = reads.slice(at - ranges.length, at);
+      const entries = own.flatMap((read) => read.entries);
+      const bytes = entries.reduce((sum, { key, value }) => sum + key.length + value.length, 0);
+      return { entries, bytes, intact: !own.some((read) => read.damaged) };
+    });
+  }
+}
+
+function tooLarge({ key, eventType }: RowQuery, bytes: number): TallyringError {
+  const text = `${key} ${eventType} has ${bytes} bytes of shards in the range asked for: ask for a shorter one`;
+  return new TallyringError('INVALID_ARGUMENT', text);
 }
 
 /** The wire form of a read's answer, and back. */

@@ -24,7 +24,6 @@ export class Tally {
   readonly deadlineMs: number;
   readonly #counts: Count[];
   readonly #open: Map<string, string>;
-  #received = 0;
 
   /** `asked`: the replicas that the request is sent to. `deadlineMs` on the monotonic clock. */
   constructor(requirement: Requirement, asked: readonly TallyReplica[], deadlineMs: number) {
@@ -38,8 +37,13 @@ export class Tally {
     }));
   }
 
+  /** Answers that count toward the requirement, as `countedOf` counts them. */
   get received(): number {
-    return this.#received;
+    let sum = 0;
+    for (const { required, received } of this.#counts) {
+      sum += this.#counts.length === 1 ? received : Math.min(received, required);
+    }
+    return sum;
   }
 
   get verdict(): Verdict {
@@ -64,7 +68,6 @@ export class Tally {
     if (datacenter === undefined) return this.verdict;
     if (good && nowMs > this.deadlineMs) return this.verdict;
     this.#open.delete(nodeId);
-    if (good) this.#received++;
     for (const count of this.#counts) {
       if (!matches(count, datacenter)) continue;
       count.outstanding--;

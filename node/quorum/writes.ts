@@ -1,9 +1,9 @@
 import type { FlushReply } from '../../proto/calls.js';
 import { type Entry, encodeBatch } from '../../proto/entry.js';
-import { asTallyringError, type ErrorFacts, errorToData, TallyringError } from '../../proto/errors.js';
+import { asTallyringError, errorToData, TallyringError } from '../../proto/errors.js';
 import type { ConsistencyLevel } from '../../proto/level.js';
 import type { Ring } from '../ring/ring.js';
-import { canMeet, type Requirement, requiredOf, requirementOf } from './consistency.js';
+import { canMeet, countedOf, type Requirement, requiredOf, requirementOf } from './consistency.js';
 import type { NodeContext } from './context.js';
 import { type Group, groupEntries } from './placement.js';
 import { Tally, type TallyReplica } from './tally.js';
@@ -103,8 +103,7 @@ export class Writes {
           live.map((replica) => replica.datacenter),
         )
       ) {
-        const facts = { required: requiredOf(requirement), received: 0, live: live.length };
-        plan.failures.push({ indexes: group.indexes, error: errorToData(unavailable(facts)) });
+        plan.failures.push({ indexes: group.indexes, error: errorToData(unavailable(requirement, live)) });
         continue;
       }
       const pending = { ...group, tally: new Tally(requirement, live, at.deadlineMs) };
@@ -153,7 +152,11 @@ function entriesOf(plan: Plan, groups: readonly Group[]): readonly Entry[] {
   return groups.flatMap((group) => group.indexes.map((i) => plan.entries[i]!));
 }
 
-export function unavailable(facts: ErrorFacts): TallyringError {
+/** Too few of a key's replicas are live for the requirement. */
+export function unavailable(requirement: Requirement, replicas: readonly TallyReplica[]): TallyringError {
+  const datacenters = replicas.map(({ datacenter }) => datacenter);
+  const live = countedOf(requirement, datacenters);
+  const facts = { required: requiredOf(requirement), received: 0, live };
   return new TallyringError(
     'UNAVAILABLE',
     `${facts.live} live replicas, ${facts.required} required; nothing was sent. Retry when nodes are back, or ask for a lower level`,

@@ -40,6 +40,7 @@ export class AntiEntropy {
     const intervalMs = this.#again === undefined ? antiEntropyIntervalMs : LOOK_AGAIN_MS;
     const delayMs = intervalMs * (0.75 + random.next() / 2); // so that nodes do not march in step
     context.timers.after(delayMs, () => {
+      if (this.#stopped) return;
       void this.#round().finally(() => {
         if (!this.#stopped) this.start();
       });

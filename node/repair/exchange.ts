@@ -16,6 +16,13 @@ export interface Exchanged {
   whole: boolean;
 }
 
+/** What the peer holds: all of its keys up to `to` (exclusive), with 8 bytes of hash each. */
+interface Listed {
+  keys: Buffer[];
+  hashes: Buffer;
+  to: Buffer;
+}
+
 interface Differences {
   /** Keys whose state the peer has and this node lacks, or has otherwise. */
   theirs: Buffer[];
@@ -37,34 +44,58 @@ export class Exchange {
   }
 
   async run(peer: string, leaves: LeafSet): Promise<Exchanged> {
-    const { peers, timers } = this.#context;
     const total: Exchanged = { pulled: 0, pushed: 0, whole: true };
     let from: Buffer = FIRST_ENTRY;
     let after: Buffer | undefined;
+    let theirs: Listed = { keys: [], hashes: Buffer.alloc(0), to: FIRST_ENTRY };
     for (;;) {
-      const epoch = this.#context.ring().epoch;
-      const body = { epoch, leaves: leaves.bits, limit: PAGE_ENTRIES, ...(after && { after }) };
-      const { keys, hashes, more, whole } = await peers.request(peer, 'leafEntries', body, REQUEST_MS);
-      const last = keys.at(-1);
-      const to = more && last !== undefined ? successor(last) : END_OF_ENTRIES;
-      const mine = await this.#sharedWith(peer, leaves, { from, to });
-      const moved = await this.#settle(peer, compare(mine, keys, hashes));
-      total.whole &&= whole;
+      if (theirs.to.compare(from) <= 0) {
+        const { whole, ...page } = await this.#list(peer, leaves, after);
+        total.whole &&= whole;
+        theirs = page;
+        after = page.keys.at(-1);
+      }
+      const { entries: mine, to } = await this.#sharedWith(peer, leaves, { from, to: theirs.to });
+      const [now, later] = splitAt(theirs, to);
+      const moved = await this.#settle(peer, compare(mine, now.keys, now.hashes));
       total.pulled += moved.pulled;
       total.pushed += moved.pushed;
-      if (!more || last === undefined) return total;
-      [from, after] = [to, last];
-      const cost = moved.pulled + moved.pushed + keys.length / SCANS_PER_MOVE;
-      await sleep(timers, (cost * 1000) / this.#perSecond);
+      if (to === END_OF_ENTRIES) return total;
+      [theirs, from] = [later, to];
+      const cost = moved.pulled + moved.pushed + (now.keys.length + mine.length) / SCANS_PER_MOVE;
+      await sleep(this.#context.timers, (cost * 1000) / this.#perSecond);
     }
   }
 
-  /** This node's own entries of the interval that the peer replicates too. */
-  async #sharedWith(peer: string, leaves: LeafSet, range: { from: Buffer; to: Buffer }): Promise<Entry[]> {
+  /** The next page of what the peer holds, and up to where that is all. */
+  async #list(
+    peer: string,
+    leaves: LeafSet,
+    after: Buffer | undefined,
+  ): Promise<Listed & { whole: boolean }> {
+    const { peers, ring } = this.#context;
+    const body = { epoch: ring().epoch, leaves: leaves.bits, limit: PAGE_ENTRIES, ...(after && { after }) };
+    const { keys, hashes, more, whole } = await peers.request(peer, 'leafEntries', body, REQUEST_MS);
+    const last = keys.at(-1);
+    return { keys, hashes, whole, to: more && last !== undefined ? successor(last) : END_OF_ENTRIES };
+  }
+
+  /**
+   * This node's own entries of the interval that the peer replicates too, and up to where they are all: a page,
+   * however many it holds that the peer does not.
+   */
+  async #sharedWith(
+    peer: string,
+    leaves: LeafSet,
+    range: { from: Buffer; to: Buffer },
+  ): Promise<{ entries: Entry[]; to: Buffer }> {
     const { replica } = this.#context;
-    const limit = Number.POSITIVE_INFINITY;
-    const { entries } = await scanLeaves(replica.store, leaves, { ...range, limit });
-    return entries.filter((entry) => this.#context.replicates(entry.key, peer));
+    const { entries, more } = await scanLeaves(replica.store, leaves, { ...range, limit: PAGE_ENTRIES });
+    const last = entries.at(-1);
+    return {
+      entries: entries.filter((entry) => this.#context.replicates(entry.key, peer)),
+      to: more && last !== undefined ? successor(last.key) : range.to,
+    };
   }
 
   async #settle(peer: string, { theirs, mine }: Differences): Promise<Omit<Exchanged, 'whole'>> {
@@ -89,6 +120,16 @@ export class Exchange {
     }
     return { pulled, pushed: push.length };
   }
+}
+
+/** The keys before `to`, and the others. */
+function splitAt({ keys, hashes, to: end }: Listed, to: Buffer): [Listed, Listed] {
+  let at = keys.length;
+  while (at > 0 && keys[at - 1]!.compare(to) >= 0) at--;
+  return [
+    { keys: keys.slice(0, at), hashes: hashes.subarray(0, at * HASH_BYTES), to },
+    { keys: keys.slice(at), hashes: hashes.subarray(at * HASH_BYTES), to: end },
+  ];
 }
 
 /** Both lists are in key order. */

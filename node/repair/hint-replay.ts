@@ -41,12 +41,13 @@ export class HintReplay {
 
   start(): void {
     this.#context.timers.after(LOOK_EVERY_MS, () => {
+      if (this.#stopped) return;
       for (const target of this.#hints.targets()) {
         if (this.#replaying.has(target) || !this.#context.membership.isLive(target)) continue;
         this.#replaying.add(target);
         void this.#replay(target).finally(() => this.#replaying.delete(target));
       }
-      if (!this.#stopped) this.start();
+      this.start();
     });
   }
 

@@ -41,7 +41,7 @@ export async function scanLeaves(
         break;
       }
       entries.push(entry);
-      if (entries.length === limit) return { entries, more: true };
+      if (entries.length >= limit) return { entries, more: true };
     }
     cursor = jump ?? page.next;
     size = jump === undefined ? Math.min(size * 4, LARGEST_PAGE) : FIRST_PAGE;

@@ -35,8 +35,10 @@ export class PeerMemory {
   async load(): Promise<void> {
     const to = Buffer.concat([PREFIX, Buffer.from([0xff])]);
     for (const { key, value } of await this.#parts.local.page({ from: PREFIX, to }, 10_000)) {
-      const remembered = JSON.parse(value.toString()) as Remembered;
-      this.#remembered.set(key.toString('utf8', PREFIX.length), remembered);
+      const nodeId = key.toString('utf8', PREFIX.length);
+      const remembered = decode(value);
+      if (remembered !== undefined) this.#remembered.set(nodeId, remembered);
+      else this.#parts.logger.warn({ nodeId }, 'what this peer said is unreadable on disk: forgotten');
     }
   }
 
@@ -57,6 +59,7 @@ export class PeerMemory {
 
   start(): void {
     this.#parts.timers.after(PERSIST_EVERY_MS, () => {
+      if (this.#stopped) return;
       void this.#persist().finally(() => {
         if (!this.#stopped) this.start();
       });
@@ -79,5 +82,16 @@ export class PeerMemory {
     } catch (error) {
       this.#parts.logger.warn({}, `what peers said was not kept: ${asTallyringError(error).message}`);
     }
+  }
+}
+
+/** Undefined for what is no such record: local records have no checksum, and one bad bit must not stop a node. */
+function decode(value: Buffer): Remembered | undefined {
+  try {
+    const { storeId, batch } = JSON.parse(value.toString()) as Partial<Remembered>;
+    if (typeof storeId !== 'string' || !Number.isSafeInteger(batch)) return undefined;
+    return { storeId, batch: batch! };
+  } catch {
+    return undefined;
   }
 }

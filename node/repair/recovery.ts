@@ -17,8 +17,13 @@ export interface RecoveryParts {
   openedAtBatch: number;
   /** Why the store may lack what it acknowledged, as its opening found; empty when it found nothing. */
   doubts: readonly string[];
-  /** Told by the operator: the cluster is new, or the loss is accepted. */
+  /** Told by the operator: the cluster is new, so this store lacks nothing. */
   declaredWhole: boolean;
+  /**
+   * Told by the operator: what this store may have lost is not waited for. It gets a new identity, or the
+   * others' memory of what was lost would put it in doubt again at its next start.
+   */
+  lossAccepted?: boolean;
   /** Gives the store a new identity, and notes durably why: what it was before is not waited for any more. */
   renewStore(reasons: readonly string[]): Promise<void>;
   /** Notes durably that the store is whole. */
@@ -50,11 +55,13 @@ export class Recovery {
     return this.#settled ? this.#parts.context.replica.store.syncedBatch : this.#parts.openedAtBatch;
   }
 
-  /** Resolves when the store is whole (or the node stops). */
-  async run(): Promise<void> {
-    const { context, doubts, declaredWhole } = this.#parts;
-    const reasons = declaredWhole ? [] : [...doubts];
-    if (!declaredWhole && reasons.length === 0) {
+  /** Resolves with true when the store is whole, with false when the node stopped before it was. */
+  async run(): Promise<boolean> {
+    const { context, doubts, declaredWhole, lossAccepted, renewStore } = this.#parts;
+    const told = declaredWhole || lossAccepted === true;
+    const reasons = told ? [] : [...doubts];
+    if (!declaredWhole && lossAccepted) await renewStore([...doubts, 'an operator accepted the loss']);
+    if (!told && reasons.length === 0) {
       const found = await this.#askOthers();
       if (found !== undefined) reasons.push(found);
     }
@@ -65,10 +72,11 @@ export class Recovery {
       );
       await this.#rebuild(reasons);
     }
-    if (this.#stopped) return;
+    if (this.#stopped) return false;
     this.#settled = true;
     await this.#parts.declareWhole();
     this.waitsFor = '';
+    return true;
   }
 
   #others(): string[] {

@@ -70,7 +70,7 @@ export class Scrub {
     while (!this.#stopped) {
       await sleep(timers, HEAL_EVERY_MS);
       if (this.#stopped || replica.store.failure !== undefined) return;
-      for (const row of replica.store.damagedRows()) await this.#heal(row);
+      for (const row of replica.store.damagedRows()) if (!this.#stopped) await this.#heal(row);
     }
   }
 

@@ -1,6 +1,6 @@
 import type { Ring } from '../ring/ring.js';
 import type { Change, OnCommit, OpenedStore } from '../storage/store.js';
-import { HashTree, LeafSet } from './hash-tree.js';
+import { HashTree, LEAVES, LeafSet, leafOf } from './hash-tree.js';
 import { END_OF_ENTRIES, FIRST_ENTRY, scanLeaves } from './leaf-scan.js';
 
 const SCAN_PAGE = 2_048;
@@ -9,7 +9,7 @@ export interface TreeStore extends OpenedStore {
   tree: HashTree;
   /** Entries held now. */
   entries(): number;
-  /** Makes a leaf's hash anew: after a bad record, nobody knows what had been added for it. */
+  /** Makes a leaf's hash and count anew: after a bad record, nobody knows what had been added for it. */
   refreshLeaf(leaf: number): Promise<void>;
 }
 
@@ -23,9 +23,16 @@ export async function openReplicaStore(
 ): Promise<TreeStore> {
   const tree = new HashTree(ring);
   let count = 0;
+  /** Per leaf, so that a leaf that is made anew is counted anew as well. */
+  const counts = new Uint32Array(LEAVES);
+  const counted = (key: Buffer) => {
+    const leaf = leafOf(key);
+    counts[leaf] = counts[leaf]! + 1;
+    count++;
+  };
   const onCommit = (changes: readonly Change[]) => {
     for (const { key, before, after } of changes) {
-      if (before === undefined) count++;
+      if (before === undefined) counted(key);
       else tree.toggle(key, before);
       tree.toggle(key, after);
     }
@@ -34,8 +41,10 @@ export async function openReplicaStore(
   let from: Buffer | undefined = FIRST_ENTRY;
   while (from !== undefined) {
     const page = await opened.store.page({ from, to: END_OF_ENTRIES }, SCAN_PAGE);
-    for (const { key, value } of page.entries) tree.toggle(key, value);
-    count += page.entries.length;
+    for (const { key, value } of page.entries) {
+      tree.toggle(key, value);
+      counted(key);
+    }
     from = page.next;
   }
   const refreshLeaf = (leaf: number) =>
@@ -43,7 +52,12 @@ export async function openReplicaStore(
       const range = { from: FIRST_ENTRY, to: END_OF_ENTRIES, limit: Number.POSITIVE_INFINITY };
       const { entries } = await scanLeaves(opened.store, LeafSet.of(leaf), range);
       tree.clearLeaf(leaf);
-      for (const { key, value } of entries) tree.toggle(key, value);
+      count -= counts[leaf]!;
+      counts[leaf] = 0;
+      for (const { key, value } of entries) {
+        tree.toggle(key, value);
+        counted(key);
+      }
     });
   return { ...opened, tree, entries: () => count, refreshLeaf };
 }

@@ -39,7 +39,7 @@ export class World {
   /** Nodes that `isLive` denies. */
   readonly down = new Set<string>();
   readonly facts = new Map<string, Partial<Facts>>();
-  readonly calls: { from: string; to: string; kind: PeerKind; atMs: number }[] = [];
+  readonly calls: { from: string; to: string; kind: PeerKind; atMs: number; batchBytes: number }[] = [];
   fate: FateOf = () => undefined;
   #sent = 0;
 
@@ -71,7 +71,8 @@ export class World {
   peersOf(from: string): Peers {
     return {
       request: (to, kind, body, timeoutMs) => {
-        this.calls.push({ from, to, kind, atMs: this.time.nowMs });
+        const batchBytes = 'batch' in body ? (body.batch as Buffer).length : 0;
+        this.calls.push({ from, to, kind, atMs: this.time.nowMs, batchBytes });
         const payload = encodeBody(body);
         const fate = this.fate({ from, to, kind, sent: this.#sent++ }) ?? {};
         return new Promise((resolve, reject) => {
@@ -116,7 +117,7 @@ export class TestNode {
   /** What `heard` was told. */
   readonly heard: { nodeId: string; storeId: string; batch: number }[] = [];
   whole = true;
-  toldBatch: number | undefined;
+  toldBatch: (() => number) | undefined;
 
   static async open(world: World, nodeId: string, datacenter: string): Promise<TestNode> {
     const disk = new MemoryDisk({ random: new SeededRandom(nodeId) });
@@ -146,7 +147,10 @@ export class TestNode {
       replica: new Replica(store, () => this.whole),
       ring: () => world.ring,
       replicates: (key, other) => tree.sharedBy(key, nodeId, other),
-      heard: (id, storeId, batch) => void this.heard.push({ nodeId: id, storeId, batch }),
+      heard: (id, storeId, batch) => {
+        this.heard.push({ nodeId: id, storeId, batch });
+        this.memory.heard(id, storeId, batch);
+      },
     };
     this.memory = new PeerMemory({ local: store.local, timers: world.time, logger: silentLogger });
     this.api = new PeerApi({
@@ -154,7 +158,7 @@ export class TestNode {
       gossiper: { handleSyn: () => Buffer.from('ack'), handleAck2: () => undefined } as unknown as Gossiper,
       tree,
       memory: this.memory,
-      toldBatch: () => this.toldBatch ?? store.syncedBatch,
+      toldBatch: () => this.toldBatch?.() ?? store.syncedBatch,
     });
   }
 
