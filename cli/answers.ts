@@ -91,6 +91,7 @@ export function statsText(answer: StatsAnswer, fill: boolean): string {
   const head = `${isoTime(answer.startMs)} to ${isoTime(answer.endMs)}\n${valueText(answer.value)}`;
   if (answer.granularity === undefined) return head;
   const series = fill ? filled(answer) : answer.series;
+  if (series.length === 0) return `${head}\n(no events in this range)\n`;
   const rows = series.map(({ startMs, value }) => [isoTime(startMs), ...valueCells(value)]);
   return `${head}\n${table([[answer.granularity, ...VALUE_HEAD], ...rows], [1, 2, 3, 4, 5])}`;
 }

@@ -7,14 +7,15 @@ import {
   TallyringError,
 } from '../proto/errors.js';
 import { getJson, statsJson } from './answers.js';
-import { type Parsed, parseGetLine, parseStatsLine } from './bulk-request.js';
+import { type NumberedLine, type Parsed, parseGetLine, parseStatsLine } from './bulk-request.js';
 import { type Contact, withContact } from './contact.js';
 import { type GetOptions, getContact, levelOf, type StatsOptions, windowOf } from './counters.js';
 import type { Environment, OperatorConnection } from './environment.js';
 import { EXIT, type ExitCode, exitOf } from './exit.js';
-import { type Line, linesOf } from './lines.js';
+import { parseTime } from './format.js';
+import { isBlank, type Line, linesOf } from './lines.js';
 
-/** `get -` and `stats -`: a JSON line in, a JSON line out, in order. */
+/** `get -` and `stats -`: a JSON line in, a JSON line out, in order; blank lines are skipped. */
 
 /** Requests of one call, and calls on their way: enough to keep three nodes busy, little enough to stay in memory. */
 const GET_GROUP = 500;
@@ -23,19 +24,20 @@ const GROUPS_IN_FLIGHT = 8;
 
 interface Bulk<Q, A> {
   groupSize: number;
-  parse(line: Line): Parsed<Q>;
+  parse(line: NumberedLine): Parsed<Q>;
   ask(node: OperatorConnection, queries: readonly Q[]): Promise<Outcome<A>[]>;
   render(query: Q, answer: A): object;
 }
 
 export async function bulkGet(environment: Environment, options: GetOptions): Promise<ExitCode> {
-  const window = windowOf(environment, options);
+  const { granularity } = windowOf(environment, { ...options, at: undefined });
+  const timestampMs = options.at === undefined ? environment.nowMs() : parseTime('--at', options.at);
   const level = levelOf(options);
   return withContact(environment, await getContact(environment, options), (contact) => {
     const call = { timeoutMs: contact.timeoutMs };
     return runBulk(environment, contact, {
       groupSize: GET_GROUP,
-      parse: (line) => parseGetLine(line, window),
+      parse: (line) => parseGetLine(line, { granularity, timestampMs }),
       ask: (node, queries) => (options.local ? node.getLocal(queries, call) : node.get(queries, level, call)),
       render: getJson,
     });
@@ -72,7 +74,10 @@ async function runBulk<Q, A>(
   const tally: Tally = { answered: 0, failure: EXIT.done };
   const flying: Promise<string>[] = [];
   const writeOldest = async () => environment.stdout.write(await flying.shift()!);
-  for await (const lines of linesOf(environment.stdin)) {
+  let number = 0;
+  const numbered = (line: Line): NumberedLine => ({ line, number: ++number });
+  for await (const all of linesOf(environment.stdin)) {
+    const lines = all.map(numbered).filter(({ line }) => !isBlank(line));
     for (let from = 0; from < lines.length; from += bulk.groupSize) {
       const group = lines.slice(from, from + bulk.groupSize).map(bulk.parse);
       flying.push(answerGroup(contact, bulk, { group, tally }));
@@ -100,7 +105,8 @@ async function answerGroup<Q, A>(
       'query' in parsed ? renderOutcome(bulk, parsed.query, outcomes[next++]) : { error: parsed.error };
     if ('error' in rendered) {
       tally.failure = Math.max(tally.failure, exitOf(rendered.error)) as ExitCode;
-      text += `${JSON.stringify({ error: { code: rendered.error.code, message: rendered.error.message } })}\n`;
+      const { code, message } = rendered.error;
+      text += `${JSON.stringify({ ...parsed.origin, error: { code, message } })}\n`;
     } else {
       tally.answered++;
       text += `${JSON.stringify(rendered.json)}\n`;

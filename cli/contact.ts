@@ -3,6 +3,7 @@ import { dirname, join, resolve } from 'node:path';
 import type { ClusterConfig } from '../node/config.js';
 import { asTallyringError, TallyringError } from '../proto/errors.js';
 import type { Environment, OperatorConnection } from './environment.js';
+import { commandLine } from './command-line.js';
 import { usage } from './exit.js';
 
 /** Options that every verb has. */
@@ -14,9 +15,12 @@ export interface CommonOptions {
   contact?: string;
   /** Milliseconds, as text. */
   timeout?: string;
+  /** Set when one node of cluster.yml is meant (--node): who that is, and where the others are. */
+  alone?: { nodeId: string; others: readonly string[] };
 }
 
 export const DEFAULT_TIMEOUT_MS = 5_000;
+const PROBE_TIMEOUT_MS = 1_000;
 
 /** The cluster.yml that a verb means: --config, else that of the working folder, else the project's. */
 export function configPathOf(environment: Environment, options: CommonOptions): string {
@@ -91,6 +95,24 @@ export async function openContact(environment: Environment, options: CommonOptio
     return connection;
   }
 
+  /** One node alone may be down, or the whole cluster: what helps is not the same. */
+  async function silence(): Promise<TallyringError> {
+    const { alone } = options;
+    if (alone === undefined) return nobody(environment, options, addresses);
+    const answers = alone.others.map(async (address) =>
+      (await connect(address)).describe({ timeoutMs: Math.min(timeoutMs, PROBE_TIMEOUT_MS) }),
+    );
+    const anyAnswers = await Promise.any(answers).then(
+      () => true,
+      () => false,
+    );
+    if (!anyAnswers) return nobody(environment, options, [...addresses, ...alone.others]);
+    const start = commandLine(environment, ['cluster', 'start', alone.nodeId], options);
+    return new TallyringError('UNAVAILABLE', `${alone.nodeId} is down; start it with ${start}`, {
+      mayHaveApplied: false,
+    });
+  }
+
   async function call<T>(ask: (node: OperatorConnection) => Promise<T>): Promise<T> {
     const errors: TallyringError[] = [];
     const first = preferred;
@@ -109,7 +131,7 @@ export async function openContact(environment: Environment, options: CommonOptio
     // A node that answered knows more than a connection that was refused.
     throw (
       errors.find((error) => error.required !== undefined || error.code !== 'UNAVAILABLE') ??
-      nobody(addresses, errors)
+      (await silence())
     );
   }
 
@@ -124,12 +146,17 @@ export async function openContact(environment: Environment, options: CommonOptio
   };
 }
 
-function nobody(addresses: readonly string[], errors: readonly TallyringError[]): TallyringError {
+function nobody(
+  environment: Environment,
+  options: CommonOptions,
+  addresses: readonly string[],
+): TallyringError {
+  const up = commandLine(environment, ['cluster', 'up'], options);
   return new TallyringError(
     'UNAVAILABLE',
-    `no node answers at ${addresses.join(', ')}; start a cluster with npm start (or tallyring cluster up), \
+    `no node answers at ${addresses.join(', ')}; start a cluster with npm start (or ${up}), \
 or say where it is with --contact host:port`,
-    { cause: errors[0], mayHaveApplied: false },
+    { mayHaveApplied: false },
   );
 }
 

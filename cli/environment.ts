@@ -10,7 +10,10 @@ export interface Environment {
   /** Where relative paths start, and where the project (cluster.yml, dist/) lies. */
   cwd: string;
   projectRoot: string;
+  /** How this command is called from the working folder: what messages tell to type begins with it. */
+  command: string;
   nowMs(): number;
+  sleep(ms: number): Promise<void>;
   /** Lazy: calls reject with UNAVAILABLE when nothing listens there. */
   connect(address: string): Promise<OperatorConnection>;
   openSink(options: SinkOptions): Promise<EventSink>;

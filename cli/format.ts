@@ -8,6 +8,11 @@ export function formatCount(value: Int64): string {
   return value.toString().replace(/\B(?=(\d{3})+$)/g, ',');
 }
 
+/** 1 key, 2 keys, 1,000 entries. */
+export function plural(count: number, one: string, many = `${one}s`): string {
+  return `${formatCount(count)} ${count === 1 ? one : many}`;
+}
+
 /** Bytes with a binary unit, as nodetool shows them. */
 export function formatBytes(bytes: number): string {
   const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'];

@@ -6,6 +6,11 @@ export interface UnreadableLine {
 }
 export type Line = string | UnreadableLine;
 
+/** Nothing but white space: no request and no event. */
+export function isBlank(line: Line): boolean {
+  return typeof line === 'string' && line.trim() === '';
+}
+
 export const MAX_LINE_BYTES = 64 * 1024;
 const NEWLINE = 10;
 

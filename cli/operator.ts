@@ -1,5 +1,5 @@
 import type { ClusterDescription, EndpointReport, NodeReport } from '../proto/calls.js';
-import { type CommonOptions, type Contact, configOf, parseAddress, withContact } from './contact.js';
+import { addressOf, type CommonOptions, type Contact, configOf, parseAddress, withContact } from './contact.js';
 import type { Environment } from './environment.js';
 import { EXIT, type ExitCode } from './exit.js';
 import { formatBytes, formatCount, formatDuration, table } from './format.js';
@@ -64,7 +64,7 @@ export function statusRows(report: NodeReport, entriesOf: ReadonlyMap<string, nu
       status: self ? report.status : node.status,
       entries: entriesOf.get(node.nodeId),
       tokens: report.ring.vnodes,
-      owns: report.ownership[node.nodeId] ?? 0,
+      owns: Math.round((report.ownership[node.nodeId] ?? 0) * 1e4) / 1e4,
       storeId: self ? report.storeId : String(facts.storeId ?? ''),
       datacenter: node.datacenter,
       rack: node.rack,
@@ -98,6 +98,10 @@ export function statusText(report: NodeReport, rows: readonly StatusRow[]): stri
     );
     text += '\n';
   }
+  for (const { nodeId, up, entries } of rows) {
+    if (up && entries === undefined)
+      text += `${nodeId} does not answer; the failure detector has not convicted it yet\n`;
+  }
   if (report.waitsFor !== '')
     text += `${report.nodeId} is ${report.status}: it waits for ${report.waitsFor}\n`;
   return `${text}Cluster ${report.cluster}, ring epoch ${report.ringEpoch}, as ${report.nodeId} sees it\n`;
@@ -126,34 +130,52 @@ export function status(environment: Environment, options: CommonOptions): Promis
   });
 }
 
-export function ring(environment: Environment, options: CommonOptions): Promise<ExitCode> {
+/** A line per node; with `tokens` a line per token. */
+export function ring(
+  environment: Environment,
+  options: CommonOptions & { tokens?: boolean },
+): Promise<ExitCode> {
   return withContact(environment, options, async (contact) => {
     const report = await reportOf(contact);
-    const tokens = tokensOf(report.ring);
-    const rows = new Map(statusRows(report, new Map()).map((row) => [row.nodeId, row]));
-    const json = {
-      cluster: report.cluster,
-      ringEpoch: report.ringEpoch,
-      tokens: tokens.map(({ token, nodeId }) => ({ token: token.toString(), nodeId })),
-    };
-    return print(environment, options, json, () => {
-      const lines = tokens.map(({ token, nodeId }) => {
-        const row = rows.get(nodeId)!;
-        const state = row.status === '' ? '?' : row.status[0]!.toUpperCase() + row.status.slice(1);
-        return [
-          row.address,
-          nodeId,
-          row.datacenter,
-          row.rack,
-          row.up ? 'Up' : 'Down',
-          state,
-          `${(row.owns * 100).toFixed(1)}%`,
-          token.toString(),
-        ];
-      });
-      return table([['Address', 'Node', 'DC', 'Rack', 'Status', 'State', 'Owns', 'Token'], ...lines], [6, 7]);
+    const rows = statusRows(report, new Map());
+    const { cluster, ringEpoch } = report;
+    if (options.tokens === true) {
+      const tokens = tokensOf(report.ring);
+      const list = tokens.map(({ token, nodeId }) => ({ token: token.toString(), nodeId }));
+      return print(environment, options, { cluster, ringEpoch, tokens: list }, () => tokensText(rows, tokens));
+    }
+    const nodes = rows.map(({ nodeId, address, datacenter, rack, up, status, tokens, owns }) => {
+      return { nodeId, address, datacenter, rack, up, status, tokens, owns };
     });
+    return print(environment, options, { cluster, ringEpoch, nodes }, () => ringText(rows));
   });
+}
+
+const RING_HEAD = ['Address', 'Node', 'DC', 'Rack', 'Status', 'State'];
+
+function ringCells({ address, nodeId, datacenter, rack, up, status }: StatusRow): string[] {
+  const state = status === '' ? '?' : status[0]!.toUpperCase() + status.slice(1);
+  return [address, nodeId, datacenter, rack, up ? 'Up' : 'Down', state];
+}
+
+function ringText(rows: readonly StatusRow[]): string {
+  const lines = rows.map((row) => [
+    ...ringCells(row),
+    formatCount(row.tokens),
+    `${(row.owns * 100).toFixed(1)}%`,
+  ]);
+  return `${table([[...RING_HEAD, 'Tokens', 'Owns'], ...lines], [6, 7])}(ring --tokens lists every token)\n`;
+}
+
+function tokensText(
+  rows: readonly StatusRow[],
+  tokens: readonly { token: bigint; nodeId: string }[],
+): string {
+  const cells = new Map(
+    rows.map((row) => [row.nodeId, [...ringCells(row), `${(row.owns * 100).toFixed(1)}%`]]),
+  );
+  const lines = tokens.map(({ token, nodeId }) => [...cells.get(nodeId)!, token.toString()]);
+  return table([[...RING_HEAD, 'Owns', 'Token'], ...lines], [6, 7]);
 }
 
 function tokensOf(cluster: ClusterDescription): { token: bigint; nodeId: string }[] {
@@ -179,8 +201,10 @@ export async function narrowed<T extends CommonOptions & { node?: string }>(
 ): Promise<T> {
   if (options.node === undefined) return options;
   if (options.node.includes(':')) return { ...options, contact: parseAddress(options.node) };
-  const node = nodeOf(await configOf(environment, options), options.node);
-  return { ...options, contact: `${node.host}:${node.port}` };
+  const config = await configOf(environment, options);
+  const node = nodeOf(config, options.node);
+  const others = config.nodes.filter(({ id }) => id !== node.id).map((other) => addressOf(other));
+  return { ...options, contact: addressOf(node), alone: { nodeId: node.id, others } };
 }
 
 export function infoText(report: NodeReport): string {

@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { delimiter, dirname, join, relative, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { quoted } from './command-line.js';
 import type { Environment, Terminal } from './environment.js';
 import { EXIT } from './exit.js';
 
@@ -12,7 +14,14 @@ export function realEnvironment(): Environment {
     stderr: terminal(process.stderr),
     cwd: process.cwd(),
     projectRoot: projectRoot(),
+    command: commandName({
+      called: process.argv[1] ?? '',
+      script: join(projectRoot(), 'bin', 'tallyring'),
+      cwd: process.cwd(),
+      searchPath: process.env.PATH ?? '',
+    }),
     nowMs: () => Date.now(),
+    sleep: (ms) => sleep(ms),
     connect: async (address) => {
       const { connectOperator } = await import('../client/transport/grpc.js');
       return connectOperator(address);
@@ -38,6 +47,24 @@ function projectRoot(): string {
   return folder;
 }
 
+/**
+ * What to type for the command from `cwd`: `tallyring` when it is installed (found on the search path, or
+ * called by a link), else the way to the project's own script.
+ */
+export function commandName(call: {
+  called: string;
+  script: string;
+  cwd: string;
+  searchPath: string;
+}): string {
+  const { called, script, cwd, searchPath } = call;
+  const here = relative(cwd, script);
+  if (here === join('bin', 'tallyring')) return './bin/tallyring';
+  const isOnPath = searchPath.split(delimiter).some((folder) => resolve(cwd, folder) === dirname(script));
+  if (called !== script || isOnPath) return 'tallyring';
+  return quoted(here.startsWith('..') ? here : `./${here}`);
+}
+
 function terminal(stream: NodeJS.WriteStream): Terminal {
   stream.on('error', (error: NodeJS.ErrnoException) => {
     // `tallyring ring | head`: the reader has seen enough.
@@ -49,7 +76,8 @@ function terminal(stream: NodeJS.WriteStream): Terminal {
       return stream.isTTY === true;
     },
     get columns() {
-      return stream.columns ?? 80;
+      // Some terminals do not know their size and say 0.
+      return stream.columns || 80;
     },
     write: (text) =>
       new Promise((resolve) => {

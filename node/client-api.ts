@@ -17,7 +17,7 @@ import { asTallyringError, errorToData, TallyringError } from '../proto/errors.j
 import type { ConsistencyLevel } from '../proto/level.js';
 import type { RowQuery } from '../proto/peer-message.js';
 import { attempt, oks, weave } from './outcomes.js';
-import { assembleStats, cellRow, cellValue, planStats } from './queries.js';
+import { assembleStats, cellRow, cellValue, planStats, type StatsPlan, slicesOf } from './queries.js';
 import { requirementOf } from './quorum/consistency.js';
 import type { NodeContext } from './quorum/context.js';
 import type { PlainCounting } from './quorum/plain-counting.js';
@@ -40,6 +40,9 @@ export interface ClientApiParts {
 /** What a node does for clients: checks at the edge, then coordinates. */
 export class ClientApi implements ClientCalls {
   readonly #parts: ClientApiParts;
+  #pendingRows = 0;
+  /** Calls so far: what the gossiped load is made of. */
+  calls = 0;
 
   constructor(parts: ClientApiParts) {
     this.#parts = parts;
@@ -118,11 +121,10 @@ export class ClientApi implements ClientCalls {
       this.#checkSize(queries);
       const { context, reads, rollups } = this.#parts;
       const rows = queries.map((query) => attempt(() => cellRow(query, rollups)));
-      const read = await reads.read(oks(rows), {
-        level,
-        timeoutMs: this.#timeoutOf(options),
-        ring: context.ring(),
-      });
+      const timeoutMs = this.#timeoutOf(options);
+      const read = await this.#admitted(queries.length, () =>
+        reads.read(oks(rows), { level, timeoutMs, ring: context.ring() }),
+      );
       return weave(rows, read, (row, entries) => this.#fold(row, entries));
     });
   }
@@ -144,20 +146,52 @@ export class ClientApi implements ClientCalls {
   ): Promise<Outcome<StatsAnswer>[]> {
     return this.#measured('stats', level, async () => {
       this.#checkSize(queries);
-      const { context, reads, rollups } = this.#parts;
+      const { context, rollups } = this.#parts;
       const plans = queries.map((query) => attempt(() => planStats(query, rollups, context.limits)));
-      const rows = oks(plans).flatMap((plan) => plan.rows);
-      const read = await reads.read(rows, {
-        level,
-        timeoutMs: this.#timeoutOf(options),
-        ring: context.ring(),
+      const deadlineMs = context.clock.monotonicMs() + this.#timeoutOf(options);
+      const periods = oks(plans).reduce((sum, plan) => sum + plan.periods, 0);
+      const answers: Outcome<StatsAnswer>[] = [];
+      await this.#admitted(periods, async () => {
+        // A few at a time: what a call holds in memory does not grow with what it asks for.
+        for (const some of slicesOf(oks(plans), context.limits.maxPeriodsAtATime)) {
+          const timeoutMs = Math.max(1, deadlineMs - context.clock.monotonicMs());
+          answers.push(...(await this.#readStats(some, level, timeoutMs)));
+        }
       });
-      let at = 0;
-      const perPlan = oks(plans).map((plan) => {
-        at += plan.rows.length;
-        return { ok: read.slice(at - plan.rows.length, at) };
-      });
-      return weave(plans, perPlan, assembleStats);
+      return weave(plans, answers, (_, answer) => answer);
+    });
+  }
+
+  /** Runs a read of so many rows (periods of them), unless too many are being read already. */
+  async #admitted<T>(rows: number, read: () => Promise<T>): Promise<T> {
+    const { limits, metrics } = this.#parts.context;
+    if (this.#pendingRows > 0 && this.#pendingRows + rows > limits.maxPendingRows) {
+      metrics.overloaded.inc({ queue: 'reads' });
+      throw new TallyringError(
+        'OVERLOADED',
+        `${this.#pendingRows} rows are being read already: ask again soon`,
+      );
+    }
+    this.#pendingRows += rows;
+    try {
+      return await read();
+    } finally {
+      this.#pendingRows -= rows;
+    }
+  }
+
+  async #readStats(
+    plans: readonly StatsPlan[],
+    level: ConsistencyLevel,
+    timeoutMs: number,
+  ): Promise<Outcome<StatsAnswer>[]> {
+    const { context, reads } = this.#parts;
+    const rows = plans.flatMap((plan) => plan.rows);
+    const read = await reads.read(rows, { level, timeoutMs, ring: context.ring() });
+    let at = 0;
+    return plans.map((plan) => {
+      at += plan.rows.length;
+      return attempt(() => assembleStats(plan, read.slice(at - plan.rows.length, at)));
     });
   }
 
@@ -180,6 +214,7 @@ export class ClientApi implements ClientCalls {
     const { context } = this.#parts;
     const { clock, metrics } = context;
     const startMs = clock.monotonicMs();
+    this.calls++;
     let code = 'OK';
     try {
       requirementOf(level, context.ring().replication, context.datacenter);

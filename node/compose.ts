@@ -5,6 +5,7 @@ import { type ClusterConfig, type NodeConfig, VERSION } from './config.js';
 import { configHash } from './gossip/admission.js';
 import { Gossiper } from './gossip/gossiper.js';
 import type { Facts } from './gossip/membership.js';
+import { Load } from './load.js';
 import { Mint } from './mint.js';
 import type { NodeHealth, NodeParts } from './node.js';
 import { type NodeState, OperatorApi } from './operator-api.js';
@@ -55,6 +56,7 @@ export async function composeNode(parts: NodeParts): Promise<ComposedNode> {
   // At once: a node that is killed right after its first start must not come back as one that lost its store.
   if (isNew) await store.declareWhole();
   const startedMs = clock.monotonicMs();
+  const load = new Load();
   let whole = false;
 
   const memory = new PeerMemory({ local: store.local, timers, logger });
@@ -66,8 +68,16 @@ export async function composeNode(parts: NodeParts): Promise<ComposedNode> {
         memory.heard(id, facts.storeId, facts.syncedBatch);
       }
     }
-    const { storeId } = store;
-    return { wallMs: clock.wallMs(), storeId, syncedBatch: recovery.toldBatch, storeState: storeState() };
+    metrics.storeEntries.set(entries());
+    for (const name of ['ok', 'failed'])
+      metrics.storeState.set({ state: name }, storeState() === name ? 1 : 0);
+    return {
+      wallMs: clock.wallMs(),
+      storeId: store.storeId,
+      syncedBatch: recovery.toldBatch,
+      storeState: storeState(),
+      load: load.perSecond(client.calls, clock.monotonicMs()),
+    };
   };
   const gossiper = new Gossiper({
     cluster: config.cluster,
@@ -96,7 +106,7 @@ export async function composeNode(parts: NodeParts): Promise<ComposedNode> {
     metrics,
     peers,
     membership: gossiper,
-    replica: new Replica(store, () => whole),
+    replica: new Replica(store, () => whole, limits.maxBatchBytes),
     ring: () => ring,
     replicates: (key, other) => tree.sharedBy(key, nodeId, other),
     heard: (id, storeId, batch) => memory.heard(id, storeId, batch),
@@ -158,11 +168,20 @@ export async function composeNode(parts: NodeParts): Promise<ComposedNode> {
     ownership: owned,
     ring: describe(),
   });
-  const client = { mint: mintFor('sdk'), isFull: (key: Buffer) => census.isFull(key) };
+  const client = new ClientApi({
+    context,
+    writes,
+    reads,
+    counting,
+    rollups,
+    describe,
+    mint: mintFor('sdk'),
+    isFull: (key) => census.isFull(key),
+  });
   const steady = [memory, hintReplay, antiEntropy, scrub];
 
   return {
-    client: new ClientApi({ ...client, context, writes, reads, counting, rollups, describe }),
+    client,
     operator: new OperatorApi({ context, membership: gossiper, rollups, state }),
     peer: new PeerApi({ context, gossiper, tree, memory, toldBatch: () => recovery.toldBatch }),
     start: () => {

@@ -63,6 +63,10 @@ const limitsSchema = z.strictObject({
   /** Windows in one series that are not empty, and periods (proto/entry.ts) that one stats query may touch. */
   maxStatsPoints: positive.default(10_000),
   maxStatsPeriods: positive.default(1_000),
+  /** Periods that one call reads at a time. */
+  maxPeriodsAtATime: positive.default(256),
+  /** Rows that clients ask for and that are not yet answered; beyond it reads are refused with OVERLOADED. */
+  maxPendingRows: positive.default(50_000),
   /** Queries of one call, increments of one BatchIncrement. */
   maxQueriesPerCall: positive.default(1_000),
   /** Plain increments taken and not yet answered, and cells in the memory of the node's own producer. */

@@ -1,4 +1,5 @@
 import { mkdir } from 'node:fs/promises';
+import { collectDefaultMetrics } from 'prom-client';
 import type { TimerHandle } from '../ports/clock.js';
 import type { Logger } from '../ports/logger.js';
 import { realClock, realRandom, realTimers } from '../ports/real.js';
@@ -41,6 +42,7 @@ export async function runNode(options: RunNodeOptions): Promise<RunningNode> {
   await mkdir(dataFolder, { recursive: true });
   const parts = { clock: realClock, timers: realTimers, random: realRandom, logger };
   const metrics = createMetrics(nodeId);
+  collectDefaultMetrics({ register: metrics.registry });
   const peers = new GrpcPeers({ config, nodeId, metrics, ...parts });
   const node = createNode({
     config,

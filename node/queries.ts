@@ -16,6 +16,8 @@ export interface StatsPlan {
   startMs: number;
   endMs: number;
   rows: RowQuery[];
+  /** Ranges that reading it takes. */
+  periods: number;
   maxPoints: number;
 }
 
@@ -62,7 +64,22 @@ export function planStats(
   const periods = rows.reduce((sum, row) => sum + periodsOf(row), 0);
   const { maxStatsPeriods, maxStatsPoints } = limits;
   if (periods > maxStatsPeriods) throw tooWide(`touches ${periods} periods, at most ${maxStatsPeriods}`);
-  return { query, startMs: range.startMs, endMs: range.endMs, rows, maxPoints: maxStatsPoints };
+  return { query, startMs: range.startMs, endMs: range.endMs, rows, periods, maxPoints: maxStatsPoints };
+}
+
+/** Cuts plans into runs of at most `maxPeriods` periods together, one plan at least. */
+export function slicesOf(plans: readonly StatsPlan[], maxPeriods: number): StatsPlan[][] {
+  const slices: StatsPlan[][] = [];
+  let periods = Number.POSITIVE_INFINITY;
+  for (const plan of plans) {
+    periods += plan.periods;
+    if (periods > maxPeriods) {
+      slices.push([]);
+      periods = plan.periods;
+    }
+    slices.at(-1)!.push(plan);
+  }
+  return slices;
 }
 
 /** A stats answer from the rows' shards; throws the first row's error. */

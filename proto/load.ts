@@ -1,6 +1,7 @@
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { loadSync, type MethodDefinition, type PackageDefinition } from '@grpc/proto-loader';
+import { protoPath as healthProto } from 'grpc-health-check';
 import { TallyringError } from './errors.js';
 import type * as wire from './messages.js';
 import { type Descriptor, shapeOf, wireFault } from './wire-check.js';
@@ -105,7 +106,7 @@ export const counterService = serviceOf<CounterService>(COUNTER_SERVICE);
 export const operatorService = serviceOf<OperatorService>(OPERATOR_SERVICE);
 export const peerService = serviceOf<PeerService>(PEER_SERVICE);
 
-/** The packages as written in the protos, for server reflection. */
+/** The packages as written in the protos, gRPC's health among them, for server reflection. */
 export function reflectedPackages(): PackageDefinition {
-  return load(true);
+  return { ...load(true), ...loadSync(healthProto, { keepCase: true }) };
 }

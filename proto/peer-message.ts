@@ -53,8 +53,16 @@ const replies = {
   gossipSyn: z.strictObject({ ack: bytes }),
   gossipAck2: z.strictObject({}),
   merge: z.strictObject({ storeId: z.string(), batch: count }),
-  /** Per query whether the answer is whole and how many of the batch's entries are its own, in order. */
-  read: z.strictObject({ whole: z.array(z.boolean()), counts: z.array(count), batch: bytes }),
+  /**
+   * For the first queries, as many as fit into one answer: whether the answer is whole, and how many of the
+   * batch's entries are its own, in order. `tooLarge`: indexes of those that no answer can hold.
+   */
+  read: z.strictObject({
+    whole: z.array(z.boolean()),
+    counts: z.array(count),
+    tooLarge: z.array(count),
+    batch: bytes,
+  }),
   remembered: z.strictObject({ batch: count, storeId: z.string().optional() }),
   treeHashes: z.strictObject({ hashes: z.array(bytes) }),
   /** `hashes`: 8 bytes per key. `more`: the page is full; ask again after its last key. `whole`: not recovering. */

@@ -7,18 +7,10 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
-const sources = [
-  'ports',
-  'counter',
-  'proto',
-  'node',
-  'client',
-  'cli',
-  'scripts',
-  'test',
-  'bench',
-  'tsconfig.json',
-];
+// `all`: tests and benchmarks are built as well. A user's start must not depend on them.
+const all = process.argv[2] === 'all';
+const product = ['ports', 'counter', 'proto', 'node', 'client', 'cli', 'scripts', 'tsconfig.json'];
+const sources = all ? [...product, 'test', 'bench'] : product;
 
 const [major, minor] = process.versions.node.split('.').map(Number);
 if (major < 20 || (major === 20 && minor < 19)) {
@@ -83,10 +75,11 @@ function addTree(hash, path) {
 const hash = createHash('sha256').update(lockHash);
 for (const source of sources) addTree(hash, join(root, source));
 const sourceHash = hash.digest('hex');
-const buildStamp = join(root, 'dist', '.build-stamp');
+const buildStamp = join(root, 'dist', all ? '.build-stamp-all' : '.build-stamp');
 if (!existsSync(buildStamp) || readFileSync(buildStamp, 'utf8') !== sourceHash) {
   mkdirSync(join(root, 'dist'), { recursive: true });
-  run(process.execPath, [join(root, 'scripts', 'build.mjs')], 'building');
+  const build = join(root, 'scripts', 'build.mjs');
+  run(process.execPath, all ? [build, 'all'] : [build], 'building');
   writeFileSync(buildStamp, sourceHash);
 }
 

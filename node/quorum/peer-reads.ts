@@ -11,6 +11,7 @@ const MAX_ROWS = 500;
 export interface RowAnswer {
   whole: boolean;
   entries: Entry[];
+  tooLarge: boolean;
 }
 
 /** What a read says beside its rows; only reads that agree in all but the time go together. */
@@ -31,7 +32,7 @@ export class PeerReads {
   }
 
   ask(rows: readonly RowQuery[], of: ReadFacts): Promise<RowAnswer[]> {
-    return allRows(rows, (rest) => this.#coalescer(of).ask(rest, of.timeoutMs));
+    return this.#coalescer(of).ask(rows, of.timeoutMs);
   }
 
   #coalescer({ nodeId, one, epoch }: ReadFacts): Coalescer<RowQuery, RowAnswer> {
@@ -49,10 +50,24 @@ export class PeerReads {
 
   async #send(rows: readonly RowQuery[], { nodeId, one, epoch, timeoutMs }: ReadFacts): Promise<RowAnswer[]> {
     const body = { one, epoch, queries: [...rows] };
-    const { whole, entries } = unpackRows(await this.#context.peers.request(nodeId, 'read', body, timeoutMs));
-    if (whole.length !== rows.length) {
-      throw new TallyringError('INVALID_ARGUMENT', `${nodeId} answered another number of rows`);
+    const { whole, entries, tooLarge } = unpackRows(
+      await this.#context.peers.request(nodeId, 'read', body, timeoutMs),
+    );
+    if (whole.length === 0 || whole.length > rows.length) {
+      throw new TallyringError(
+        'INVALID_ARGUMENT',
+        `${nodeId} answered ${whole.length} of ${rows.length} rows`,
+      );
     }
-    return rows.map((_, i) => ({ whole: whole[i]!, entries: entries[i]! }));
+    const large = new Set(tooLarge);
+    const answers = whole.map((isWhole, i) => ({
+      whole: isWhole,
+      entries: entries[i]!,
+      tooLarge: large.has(i),
+    }));
+    // What did not fit into the answer is asked for again; the time that is left is the caller's to watch.
+    if (whole.length === rows.length) return answers;
+    const rest = await this.#send(rows.slice(whole.length), { nodeId, one, epoch, timeoutMs });
+    return [...answers, ...rest];
   }
 }

@@ -10,6 +10,7 @@ import { Latency } from './latency.js';
 import { PeerReads } from './peer-reads.js';
 import { datacenterOf, groupByReplicas } from './placement.js';
 import { type MergedRow, mergeAnswers, type Supersedes } from './read-merge.js';
+import { readAll } from './replica.js';
 import { Tally, type TallyReplica } from './tally.js';
 import { unavailable } from './writes.js';
 
@@ -22,6 +23,8 @@ interface Query {
   answers: Map<string, readonly Entry[]>;
   /** Live replicas that were not asked yet, best first. */
   spare: TallyReplica[];
+  /** A replica said that the row is more than an answer may hold. */
+  tooLarge?: boolean;
 }
 
 interface Read {
@@ -158,12 +161,15 @@ export class Reads {
           if (answer.whole[i] && nowMs <= read.deadlineMs) query.answers.set(nodeId, answer.entries[i]!);
           else notWhole.push(query);
         }
+        for (const i of answer.tooLarge) queries[i]!.tooLarge = true;
         this.#askSpare(notWhole, read);
         for (const [i, query] of queries.entries()) query.tally.answer(nodeId, answer.whole[i]!, nowMs);
         read.onProgress();
       },
-      () => {
+      (error: unknown) => {
         hurry.cancel();
+        const { code, message } = asTallyringError(error);
+        this.#context.logger.debug({ nodeId, code }, `replica did not answer a read: ${message}`);
         this.#askSpare(queries, read);
         for (const query of queries) query.tally.answer(nodeId, false, clock.monotonicMs());
         read.onProgress();
@@ -173,7 +179,7 @@ export class Reads {
 
   async #rowsOf(nodeId: string, queries: Query[], read: Read) {
     const rows = queries.map((query) => query.row);
-    if (nodeId === this.#context.nodeId) return this.#context.replica.read(rows, read.one);
+    if (nodeId === this.#context.nodeId) return readAll(this.#context.replica, rows, read.one);
     const timeoutMs = Math.max(1, read.deadlineMs - this.#context.clock.monotonicMs());
     const answers = await this.#peerReads.ask(rows, {
       nodeId,
@@ -181,7 +187,11 @@ export class Reads {
       epoch: read.ring.epoch,
       timeoutMs,
     });
-    return { whole: answers.map((row) => row.whole), entries: answers.map((row) => row.entries) };
+    return {
+      whole: answers.map((row) => row.whole),
+      entries: answers.map((row) => row.entries),
+      tooLarge: [...answers.keys()].filter((i) => answers[i]!.tooLarge),
+    };
   }
 
   /** Asks the next best replica of each query that still waits; whether there was one, and time left. */
@@ -280,9 +290,13 @@ function choose(live: readonly TallyReplica[], requirement: Requirement): TallyR
 }
 
 function failed(
-  { row, tally }: Query,
+  { row, tally, tooLarge }: Query,
   why: { options: ReadOptions; requirement: Requirement; inTime: boolean },
 ): ErrorData {
+  if (tooLarge) {
+    const text = `${row.key} ${row.eventType} has more shards in this range than one answer holds: ask for a shorter one`;
+    return errorToData(new TallyringError('INVALID_ARGUMENT', text));
+  }
   const { received } = tally;
   const required = requiredOf(why.requirement);
   const what = `${why.options.level} was not reached for ${row.key} ${row.eventType}`;

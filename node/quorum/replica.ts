@@ -1,6 +1,6 @@
 import { decodeBatch, type Entry, encodeBatch } from '../../proto/entry.js';
 import { TallyringError } from '../../proto/errors.js';
-import type { RowQuery } from '../../proto/peer-message.js';
+import type { ReplyBody, RowQuery } from '../../proto/peer-message.js';
 import { checkEntry } from '../storage/kinds.js';
 import type { Store } from '../storage/store.js';
 import { rowRanges } from './row-ranges.js';
@@ -12,6 +12,8 @@ export interface RowsAnswer {
   /** Per query: whether the entries are all that this replica ever acknowledged. */
   whole: boolean[];
   entries: Entry[][];
+  /** Indexes of the queries whose rows alone are more than an answer may hold: not whole, no entries. */
+  tooLarge: number[];
 }
 
 /** A node in its role for a key: what it does with its own store, for itself and for other coordinators. */
@@ -46,22 +48,21 @@ export class Replica {
 
   /**
    * Reads the first of these rows, as many as fit into one answer, at least one: memory and messages stay
-   * bounded whatever is asked. Throws INVALID_ARGUMENT when one row alone is too large.
+   * bounded whatever is asked.
    */
   async read(queries: readonly RowQuery[], one: boolean): Promise<RowsAnswer> {
-    const answer: RowsAnswer = { whole: [], entries: [] };
+    const answer: RowsAnswer = { whole: [], entries: [], tooLarge: [] };
     let bytes = 0;
     for (let at = 0; at < queries.length; at += ROWS_AT_A_TIME) {
       // Asked before the store is read: what recovery brings meanwhile is in doubt still.
       const answerable = one || this.#isWhole();
       for (const row of await this.#readSome(queries.slice(at, at + ROWS_AT_A_TIME))) {
-        bytes += row.bytes;
-        if (bytes > this.#maxAnswerBytes) {
-          if (answer.whole.length > 0) return answer;
-          throw tooLarge(queries[0]!, row.bytes);
-        }
-        answer.whole.push(answerable && row.intact);
-        answer.entries.push(row.entries);
+        const fits = row.bytes <= this.#maxAnswerBytes;
+        if (fits) bytes += row.bytes;
+        else answer.tooLarge.push(answer.whole.length);
+        if (bytes > this.#maxAnswerBytes) return answer;
+        answer.whole.push(fits && answerable && row.intact);
+        answer.entries.push(fits ? row.entries : []);
       }
     }
     return answer;
@@ -81,18 +82,34 @@ export class Replica {
   }
 }
 
-function tooLarge({ key, eventType }: RowQuery, bytes: number): TallyringError {
-  const text = `${key} ${eventType} has ${bytes} bytes of shards in the range asked for: ask for a shorter one`;
-  return new TallyringError('INVALID_ARGUMENT', text);
+/** All rows, in as many answers as it takes. */
+export async function readAll(
+  replica: Replica,
+  queries: readonly RowQuery[],
+  one: boolean,
+): Promise<RowsAnswer> {
+  const all: RowsAnswer = { whole: [], entries: [], tooLarge: [] };
+  while (all.whole.length < queries.length) {
+    const { whole, entries, tooLarge } = await replica.read(queries.slice(all.whole.length), one);
+    all.tooLarge.push(...tooLarge.map((i) => i + all.whole.length));
+    all.whole.push(...whole);
+    all.entries.push(...entries);
+  }
+  return all;
 }
 
 /** The wire form of a read's answer, and back. */
-export function packRows(answer: RowsAnswer): { whole: boolean[]; counts: number[]; batch: Buffer } {
+export function packRows(answer: RowsAnswer): ReplyBody<'read'> {
   const counts = answer.entries.map((entries) => entries.length);
-  return { whole: answer.whole, counts, batch: encodeBatch(answer.entries.flat()) };
+  return {
+    whole: answer.whole,
+    counts,
+    tooLarge: answer.tooLarge,
+    batch: encodeBatch(answer.entries.flat()),
+  };
 }
 
-export function unpackRows(reply: { whole: boolean[]; counts: number[]; batch: Buffer }): RowsAnswer {
+export function unpackRows(reply: ReplyBody<'read'>): RowsAnswer {
   const flat = decodeBatch(reply.batch);
   let at = 0;
   const entries = reply.counts.map((count) => {
@@ -102,5 +119,5 @@ export function unpackRows(reply: { whole: boolean[]; counts: number[]; batch: B
   if (at !== flat.length || entries.length !== reply.whole.length) {
     throw new TallyringError('INVALID_ARGUMENT', 'a read reply does not add up');
   }
-  return { whole: reply.whole, entries };
+  return { whole: reply.whole, entries, tooLarge: reply.tooLarge };
 }

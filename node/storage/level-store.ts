@@ -18,8 +18,12 @@ import type { OpenedStore } from './store.js';
 import type { StoreParts } from './store-parts.js';
 
 const STORE_ID_BYTES = 16;
-/** How much an iterator reads ahead in one step of its thread. */
-const SCAN_BYTES = 1024 * 1024;
+/**
+ * How much an iterator reads ahead in one step of its thread: rows are small and many are read at a time, and
+ * what is allocated for them outside the heap is not given back soon; pages of scans are large.
+ */
+const ROW_READ_BYTES = 16 * 1024;
+const PAGE_READ_BYTES = 256 * 1024;
 const REBUILD = 'move the folder aside; the node then rebuilds itself from its peers';
 
 export interface LevelStoreOptions extends StoreParts {
@@ -194,7 +198,7 @@ class LevelEngine implements Engine {
     const iterator = this.#database.iterator({
       gte: from,
       lt: to,
-      highWaterMarkBytes: SCAN_BYTES,
+      highWaterMarkBytes: options.fillCache ? ROW_READ_BYTES : PAGE_READ_BYTES,
       ...options,
     });
     try {

@@ -4,13 +4,25 @@ import { isMainThread, parentPort, Worker, workerData } from 'node:worker_thread
 import { type RunResult, runSeed } from './scenario.js';
 
 /**
- * npm run test:sim -- --seeds N --from S [--jobs J] [--scale X] [--trace]
+ * npm run test:sim -- --seeds N --from S [--jobs J] [--scale X] [--trace] [--help]
  *
  * Runs seeds S … S+N−1 over as many workers as there are cores, says which failed and how to rerun each, and
  * exits with 1 if any did. `--scale` makes every run so many times longer and busier. `--trace` prints the story of every seed (meant for one).
  */
 
 const USAGE = 'usage: npm run test:sim -- [--seeds N] [--from S] [--jobs J] [--scale X] [--trace]';
+const HELP = `${USAGE}
+
+Runs a whole cluster and its clients under virtual time, once per seed, and checks every promise.
+
+  --seeds N   how many seeds (default: 500)
+  --from S    the first seed (default: 1)
+  --jobs J    workers (default: one per core)
+  --scale X   every run so many times longer and busier (default: 1)
+  --trace     print the story of every seed, one after the other (meant for one)
+  --help      print this
+
+Exit codes: 0 all held, 1 a seed failed (with the command that reruns it), 2 usage.`;
 const PROGRESS_EVERY_MS = 2_000;
 
 interface Arguments {
@@ -19,6 +31,7 @@ interface Arguments {
   jobs: number;
   scale: number;
   trace: boolean;
+  help: boolean;
 }
 
 function parse(): Arguments {
@@ -29,6 +42,7 @@ function parse(): Arguments {
       jobs: { type: 'string', default: String(availableParallelism()) },
       scale: { type: 'string', default: '1' },
       trace: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
     },
   });
   const whole = (text: string, least: number): number => {
@@ -42,6 +56,7 @@ function parse(): Arguments {
     jobs: whole(values.jobs, 1),
     scale: whole(values.scale, 1),
     trace: values.trace,
+    help: values.help,
   };
 }
 
@@ -121,6 +136,10 @@ async function main(): Promise<void> {
   } catch (error) {
     console.error(`${(error as Error).message}\n${USAGE}`);
     process.exitCode = 2;
+    return;
+  }
+  if (options.help) {
+    console.log(HELP);
     return;
   }
   const failed = options.trace ? await traceSeeds(options) : await spreadSeeds(options);

@@ -144,7 +144,7 @@ export class TestNode {
       metrics: createMetrics(nodeId),
       peers: world.peersOf(nodeId),
       membership: world.membershipOf(nodeId),
-      replica: new Replica(store, () => this.whole),
+      replica: new Replica(store, () => this.whole, world.limits.maxBatchBytes),
       ring: () => world.ring,
       replicates: (key, other) => tree.sharedBy(key, nodeId, other),
       heard: (id, storeId, batch) => {
