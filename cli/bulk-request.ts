@@ -69,7 +69,9 @@ export function parseGetLine(
   return attempt(line, GET_FIELDS, (fields) => {
     const key = checkKey(fields.key);
     const eventType = checkEventType(fields.eventType);
-    const granularity = given(fields.granularity) ? parseGranularity(fields.granularity) : defaults.granularity;
+    const granularity = given(fields.granularity)
+      ? parseGranularity(fields.granularity)
+      : defaults.granularity;
     const timestampMs = given(fields.timestamp)
       ? parseTime('timestamp', fields.timestamp)
       : defaults.timestampMs;

@@ -1,8 +1,11 @@
 import { constants } from 'node:os';
+import { asTallyringError, TallyringError } from '../proto/errors.js';
+import { commandLine } from './command-line.js';
 import { addressOf, type CommonOptions } from './contact.js';
 import type { Environment } from './environment.js';
 import { EXIT, type ExitCode, usage } from './exit.js';
 import {
+  isAcquainted,
   isNewCluster,
   type LocalCluster,
   launch,
@@ -32,7 +35,7 @@ async function say(
   await environment.stdout.write(options.json ? `${JSON.stringify(fields)}\n` : `${text}\n`);
 }
 
-/** Starts the nodes that do not run, and waits until all of them are up and normal. */
+/** Starts the nodes that do not run, and waits until all of them are up and normal and know so of each other. */
 export async function startAll(
   cluster: LocalCluster,
   progress: (sights: readonly Sight[]) => void,
@@ -75,7 +78,9 @@ export async function clusterUp(
     return start(environment, options);
   }
   const cluster = await localCluster(environment, options);
-  const sights = await startAll(cluster, progressLines(environment));
+  const sights = await startAll(cluster, progressLines(environment)).catch((error: unknown) => {
+    throw withRunning(cluster, options, error);
+  });
   const nodes = sights.map(({ node, pid }) => ({
     nodeId: node.id,
     address: addressOf(node),
@@ -86,16 +91,30 @@ export async function clusterUp(
     cluster: cluster.config.cluster,
     data: cluster.data,
     nodes,
-    text: `cluster ${cluster.config.cluster}: ${nodes.length} nodes up and normal; stop them with tallyring cluster down`,
+    text: `cluster ${cluster.config.cluster}: ${nodes.length} nodes up and normal; stop them with ${commandLine(environment, ['cluster', 'down'], options)}`,
   });
   return EXIT.done;
 }
 
+/** Says which nodes run although the start failed: nobody else would. */
+function withRunning(cluster: LocalCluster, options: CommonOptions, thrown: unknown): TallyringError {
+  const error = asTallyringError(thrown);
+  const running = runningNodes(cluster);
+  if (running.length === 0) return error;
+  const { code, message, mayHaveApplied } = error;
+  const runs = running.length === 1 ? 'runs' : 'run';
+  const down = commandLine(cluster.environment, ['cluster', 'down'], options);
+  const text = `${message}\n${running.join(', ')} ${runs} nevertheless; stop with ${down}`;
+  return new TallyringError(code, text, { cause: error, mayHaveApplied });
+}
+
+export function runningNodes(cluster: LocalCluster): string[] {
+  return cluster.config.nodes.map(({ id }) => id).filter((id) => livePid(cluster.data, id) !== undefined);
+}
+
 export async function clusterDown(environment: Environment, options: CommonOptions): Promise<ExitCode> {
   const cluster = await localCluster(environment, options);
-  const running = cluster.config.nodes
-    .map(({ id }) => id)
-    .filter((id) => livePid(cluster.data, id) !== undefined);
+  const running = runningNodes(cluster);
   const killed = await stopNodes(cluster, running, STOP_TIMEOUT_MS);
   const how = killed.length > 0 ? ` (${killed.join(', ')} did not end by itself and was killed)` : '';
   const text =
@@ -144,7 +163,7 @@ async function notRunning(
   await say(environment, options, {
     nodeId,
     running: false,
-    text: `${nodeId} does not run; start it with tallyring cluster start ${nodeId}`,
+    text: `${nodeId} does not run; start it with ${commandLine(environment, ['cluster', 'start', nodeId], options)}`,
   });
   return EXIT.unavailable;
 }
@@ -155,7 +174,7 @@ export async function clusterStart(
   options: CommonOptions,
 ): Promise<ExitCode> {
   const cluster = await localCluster(environment, options);
-  const node = nodeOf(cluster.config, nodeId);
+  nodeOf(cluster.config, nodeId);
   const running = livePid(cluster.data, nodeId);
   if (running !== undefined) {
     await say(environment, options, {
@@ -165,23 +184,27 @@ export async function clusterStart(
     });
     return EXIT.done;
   }
+  const progress = progressLines(environment);
   // Never a new cluster: one node alone cannot know that.
   const launched = launch(cluster, nodeId, false);
-  const watcher = watch(cluster, [node]);
+  const watcher = watch(cluster);
+  const own = (sights: readonly Sight[]) => sights.find(({ node }) => node.id === nodeId)!;
   try {
-    const [sight] = await waitReady(watcher, cluster, {
+    const sights = await waitReady(watcher, cluster, {
       launched: [launched],
       timeoutMs: START_TIMEOUT_MS,
-      progress: progressLines(environment),
+      progress: (all) => progress([own(all)]),
       // A node that waits for others is up as soon as it answers; its status says the rest.
-      isEnough: ({ report }) => report !== undefined && report.storeState !== 'opening',
+      isEnough: (all) => (own(all).report?.storeState ?? 'opening') !== 'opening',
+      isAcquainted: (all) => isAcquainted(all, nodeId),
     });
-    const status = stateOf(sight!);
+    const sight = own(sights);
+    const status = stateOf(sight);
     await say(environment, options, {
       nodeId,
-      pid: sight!.pid,
+      pid: sight.pid,
       status,
-      text: `${nodeId} is up (${status}) as process ${sight!.pid}`,
+      text: `${nodeId} is up (${status}) as process ${sight.pid}`,
     });
     return EXIT.done;
   } finally {
@@ -200,7 +223,7 @@ export async function clusterSignal(
     return notRunning(environment, options, nodeId);
   const text = options.resume
     ? `${nodeId} goes on`
-    : `${nodeId} is paused; wake it with tallyring cluster resume ${nodeId}`;
+    : `${nodeId} is paused; wake it with ${commandLine(environment, ['cluster', 'resume', nodeId], options)}`;
   await say(environment, options, { nodeId, paused: !options.resume, text });
   return EXIT.done;
 }

@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { ClusterConfig } from '../node/config.js';
 import { asTallyringError, TallyringError } from '../proto/errors.js';
-import type { Environment, OperatorConnection } from './environment.js';
 import { commandLine } from './command-line.js';
+import type { Environment, OperatorConnection } from './environment.js';
 import { usage } from './exit.js';
 
 /** Options that every verb has. */

@@ -1,13 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asTallyringError } from '../proto/errors.js';
-import { addressesOf, type CommonOptions } from './contact.js';
+import { addressesOf, type CommonOptions, withContact } from './contact.js';
 import { type LevelOption, levelOf } from './counters.js';
-import type { Environment, EventSink } from './environment.js';
-import { EXIT, type ExitCode } from './exit.js';
-import { formatCount, formatDuration, parsePositive } from './format.js';
+import type { Environment, EventSink, SinkOptions } from './environment.js';
+import { EXIT, type ExitCode, usage } from './exit.js';
+import { parsePositive } from './format.js';
 import { parseEventLine, Rejections } from './import-line.js';
 import { openSource, type Source } from './import-source.js';
-import { linesOf } from './lines.js';
+import { goOnCommand, type Summary, summaryJson, summaryText } from './import-summary.js';
+import { isBlank, type Line, linesOf } from './lines.js';
 import { createPace } from './pace.js';
 import { createProgress, type Progress } from './progress.js';
 
@@ -16,11 +17,14 @@ import { createProgress, type Progress } from './progress.js';
 export interface ImportOptions extends CommonOptions, LevelOption {
   rate?: string;
   datacenter?: string;
+  /** Line of the unpacked file at which counting starts, from 1. */
+  fromLine?: string;
 }
 
 const REJECTIONS_SHOWN = 10;
 /** Distinct keys are counted up to here; beyond it the summary says "over". */
 const MAX_KEYS_COUNTED = 2_000_000;
+const FIRST_LINE = 1;
 
 interface Work {
   environment: Environment;
@@ -30,6 +34,8 @@ interface Work {
   rate: number | undefined;
   startedMs: number;
   events: number;
+  fromLine: number;
+  /** Lines that are dealt with: passed over, counted or rejected. */
   lines: number;
   keys: Set<string>;
   rejections: Rejections;
@@ -44,16 +50,15 @@ export async function importFile(
   options: ImportOptions,
 ): Promise<ExitCode> {
   const rate = options.rate === undefined ? undefined : parsePositive('--rate', options.rate);
+  const fromLine = parseFromLine(options.fromLine);
   const consistency = levelOf(options);
   const contactPoints = await addressesOf(environment, options);
   const source = openSource(environment, file);
   const progress = createProgress(environment);
-  const sink = await environment.openSink({
-    contactPoints,
-    localDatacenter: options.datacenter,
-    consistency,
-    onNode: (nodeId, up) => progress.note(`node ${nodeId} is ${up ? 'up again' : 'down; counting goes on'}`),
-  });
+  const onNode = (nodeId: string, up: boolean) =>
+    progress.note(`node ${nodeId} is ${up ? 'up again' : 'down; counting goes on'}`);
+  const localDatacenter = options.datacenter;
+  const sink = await openSink(environment, options, { contactPoints, localDatacenter, consistency, onNode });
   const work: Work = {
     environment,
     source,
@@ -62,16 +67,43 @@ export async function importFile(
     rate,
     startedMs: performance.now(),
     events: 0,
+    fromLine,
     lines: 0,
     keys: new Set(),
     rejections: new Rejections(REJECTIONS_SHOWN),
     interrupted: false,
     abort: new AbortController(),
   };
-  return finish(work, options);
+  return finish(work, file, options);
 }
 
-async function finish(work: Work, options: ImportOptions): Promise<ExitCode> {
+function parseFromLine(text: string | undefined): number {
+  if (text === undefined) return FIRST_LINE;
+  const line = Number(text);
+  if (!Number.isSafeInteger(line) || line < FIRST_LINE)
+    throw usage(`--from-line ${JSON.stringify(text)} must be the number of a line, from 1`);
+  return line;
+}
+
+/** The sink. When no node answers at all, says so as the other verbs do, not once per node. */
+async function openSink(
+  environment: Environment,
+  options: ImportOptions,
+  sink: SinkOptions,
+): Promise<EventSink> {
+  try {
+    return await environment.openSink(sink);
+  } catch (error) {
+    if (asTallyringError(error).code === 'UNAVAILABLE') {
+      await withContact(environment, options, (contact) =>
+        contact.call((node) => node.describe({ timeoutMs: contact.timeoutMs })),
+      );
+    }
+    throw error;
+  }
+}
+
+async function finish(work: Work, file: string, options: ImportOptions): Promise<ExitCode> {
   const { environment, sink, progress } = work;
   const stopListening = environment.onInterrupt(() => {
     work.interrupted = true;
@@ -97,13 +129,39 @@ async function finish(work: Work, options: ImportOptions): Promise<ExitCode> {
     stopListening();
     progress.end();
   }
+  const summary = summaryOf(work, { broken, unacknowledged }, (nextLine) =>
+    goOnCommand(environment, { file, nextLine }, options),
+  );
   await environment.stdout.write(
-    options.json
-      ? `${JSON.stringify(summaryJson(work, broken, unacknowledged))}\n`
-      : summaryText(work, broken, unacknowledged),
+    options.json ? `${JSON.stringify(summaryJson(summary))}\n` : summaryText(summary),
   );
   if (unacknowledged !== undefined) return EXIT.inDoubt;
-  return work.interrupted || broken !== undefined || work.rejections.total > 0 ? EXIT.partly : EXIT.done;
+  const isWhole = broken === undefined && summary.missing === undefined && !work.interrupted;
+  return isWhole && work.rejections.total === 0 ? EXIT.done : EXIT.partly;
+}
+
+function summaryOf(
+  work: Work,
+  ends: { broken: unknown; unacknowledged: unknown },
+  goOn: (nextLine: number) => string,
+): Summary {
+  const { events, keys, lines, fromLine, rejections, interrupted, startedMs } = work;
+  const elapsedMs = performance.now() - startedMs;
+  const ended = interrupted || ends.broken !== undefined;
+  const nextLine = Math.max(lines + 1, fromLine);
+  return {
+    events,
+    keys: keys.size,
+    isOverKeys: keys.size >= MAX_KEYS_COUNTED,
+    lines,
+    rejections,
+    interrupted,
+    elapsedMs,
+    ...ends,
+    ...(ended && { next: { line: nextLine, command: goOn(nextLine) } }),
+    // To go on behind the last line is no mistake; further is.
+    ...(!ended && fromLine > lines + 1 && { missing: fromLine }),
+  };
 }
 
 /** Waits for the acknowledgement of everything taken, however long the cluster needs; after an interruption once. */
@@ -122,7 +180,9 @@ async function flushAll(work: Work): Promise<void> {
 async function countAll(work: Work): Promise<void> {
   const pace = createPace(work.rate);
   let untilLook = 0;
-  for await (const lines of linesOf(work.source.chunks)) {
+  for await (const read of linesOf(work.source.chunks)) {
+    if (work.interrupted) return;
+    const lines = behindStart(work, read);
     const nowMs = work.environment.nowMs();
     for (const line of lines) {
       if (--untilLook <= 0) {
@@ -131,7 +191,7 @@ async function countAll(work: Work): Promise<void> {
       }
       if (work.interrupted) return;
       work.lines++;
-      if (typeof line === 'string' && line.trim() === '') continue;
+      if (isBlank(line)) continue;
       const parsed = parseEventLine(line, nowMs);
       if ('rejected' in parsed) {
         work.rejections.add(work.lines, parsed.rejected);
@@ -150,6 +210,14 @@ async function countAll(work: Work): Promise<void> {
   }
 }
 
+/** Passes over the lines before `--from-line`. */
+function behindStart(work: Work, lines: Line[]): Line[] {
+  const before = work.fromLine - 1 - work.lines;
+  if (before <= 0) return lines;
+  work.lines += Math.min(before, lines.length);
+  return lines.slice(before);
+}
+
 /** Keeps the progress moving while the cluster does not keep up. */
 async function waitWhileFull(work: Work, full: Promise<void>): Promise<void> {
   report(work);
@@ -164,7 +232,10 @@ async function waitWhileFull(work: Work, full: Promise<void>): Promise<void> {
 /** What is wrong with the event itself rejects its line; everything else ends the import. */
 function rejectOrThrow(work: Work, thrown: unknown): void {
   const error = asTallyringError(thrown);
-  if (error.code !== 'INVALID_ARGUMENT' && error.code !== 'OUT_OF_RANGE') throw error;
+  if (error.code !== 'INVALID_ARGUMENT' && error.code !== 'OUT_OF_RANGE') {
+    work.lines--; // this one was not counted
+    throw error;
+  }
   const kind = error.code === 'OUT_OF_RANGE' ? 'sum leaves int64' : 'refused';
   work.rejections.add(work.lines, { kind, message: error.message });
 }
@@ -189,56 +260,4 @@ function report(work: Work): void {
     bytesRead: source.bytesRead(),
     totalBytes: source.totalBytes,
   });
-}
-
-function brokenText(broken: unknown): string {
-  const error = broken as NodeJS.ErrnoException;
-  if (error.code === 'Z_BUF_ERROR') return 'the gzip file is cut off: its end is missing';
-  if (error.code?.startsWith('Z_') === true) return `the gzip file is damaged: ${error.message}`;
-  return error.message;
-}
-
-function summaryJson(work: Work, broken: unknown, unacknowledged: unknown) {
-  const { events, lines, keys, rejections, interrupted, startedMs } = work;
-  const elapsedMs = Math.round(performance.now() - startedMs);
-  return {
-    events,
-    keys: keys.size,
-    lines,
-    rejected: rejections.total,
-    reasons: Object.fromEntries(rejections.byKind),
-    firstRejected: rejections.first,
-    interrupted,
-    elapsedMs,
-    eventsPerSecond: Math.round((events / Math.max(1, elapsedMs)) * 1000),
-    ...(broken !== undefined && { broken: brokenText(broken) }),
-    ...(unacknowledged !== undefined && { unacknowledged: asTallyringError(unacknowledged).message }),
-  };
-}
-
-function summaryText(work: Work, broken: unknown, unacknowledged: unknown): string {
-  const { events, keys, rejections, startedMs, lines } = work;
-  const elapsedMs = performance.now() - startedMs;
-  const over = keys.size >= MAX_KEYS_COUNTED ? 'over ' : '';
-  const out: string[] = [];
-  const counted = unacknowledged === undefined ? 'counted' : 'took';
-  const perSecond = formatCount(Math.round((events / Math.max(1, elapsedMs)) * 1000));
-  out.push(
-    `${counted} ${formatCount(events)} events of ${over}${formatCount(keys.size)} keys in ${formatDuration(elapsedMs)} (${perSecond} events/s)`,
-  );
-  if (rejections.total > 0) {
-    const kinds = [...rejections.byKind].map(([kind, count]) => `${formatCount(count)} ${kind}`).join(', ');
-    out.push(`rejected ${formatCount(rejections.total)} lines: ${kinds}`);
-    for (const { line, message } of rejections.first) out.push(`  line ${line}: ${message}`);
-    if (rejections.total > rejections.first.length)
-      out.push(`  … and ${formatCount(rejections.total - rejections.first.length)} more`);
-  }
-  if (broken !== undefined) out.push(`stopped reading: ${brokenText(broken)}`);
-  if (work.interrupted || broken !== undefined) {
-    out.push(
-      `got as far as line ${formatCount(lines)}; everything before it was counted, and a rerun counts it again`,
-    );
-  }
-  if (unacknowledged !== undefined) out.push(`IN DOUBT: ${asTallyringError(unacknowledged).message}`);
-  return `${out.join('\n')}\n`;
 }

@@ -81,6 +81,8 @@ export interface Sight {
   node: NodeConfig;
   pid: number | undefined;
   report: NodeReport | undefined;
+  /** Whether this process answered before. */
+  answered: boolean;
 }
 
 /** Keeps one connection per node. */
@@ -93,9 +95,10 @@ const LOOK_TIMEOUT_MS = 1_000;
 
 export function watch(cluster: LocalCluster, nodes: readonly NodeConfig[] = cluster.config.nodes): Watcher {
   const connections = new Map<string, OperatorConnection>();
+  const answeredAs = new Map<string, number>();
   async function lookAt(node: NodeConfig): Promise<Sight> {
     const pid = livePid(cluster.data, node.id);
-    if (pid === undefined) return { node, pid, report: undefined };
+    if (pid === undefined) return { node, pid, report: undefined, answered: false };
     let connection = connections.get(node.id);
     if (connection === undefined) {
       connection = await cluster.environment.connect(addressOf(node));
@@ -107,7 +110,10 @@ export function watch(cluster: LocalCluster, nodes: readonly NodeConfig[] = clus
       connection.close();
       connections.delete(node.id);
     }
-    return { node, pid, report: report?.nodeId === node.id ? report : undefined };
+    const own = report?.nodeId === node.id ? report : undefined;
+    const answered = answeredAs.get(node.id) === pid;
+    if (own !== undefined) answeredAs.set(node.id, pid);
+    return { node, pid, report: own, answered };
   }
   return {
     look: () => Promise.all(nodes.map(lookAt)),
@@ -122,10 +128,31 @@ export function isReady(sight: Sight): boolean {
   return sight.report?.status === 'normal' && sight.report.storeState === 'ok';
 }
 
+/** Whether `a` knows by gossip what `b` says of itself. */
+function knows(a: NodeReport, b: NodeReport): boolean {
+  const endpoint = a.endpoints.find(({ nodeId }) => nodeId === b.nodeId);
+  if (endpoint === undefined) return false;
+  return endpoint.up && endpoint.facts.status === b.status && endpoint.facts.storeId === b.storeId;
+}
+
+/**
+ * Whether all nodes that answer know each other: only then `status`, asked of any of them, is the whole truth.
+ * With `nodeId`: whether that node and each of the others do.
+ */
+export function isAcquainted(sights: readonly Sight[], nodeId?: string): boolean {
+  const reports = sights.flatMap(({ report }) => report ?? []);
+  return reports.every((a) =>
+    reports.every((b) => {
+      if (a === b || (nodeId !== undefined && a.nodeId !== nodeId && b.nodeId !== nodeId)) return true;
+      return knows(a, b);
+    }),
+  );
+}
+
 /** One word and, where known, why. */
-export function stateOf({ pid, report }: Sight): string {
+export function stateOf({ pid, report, answered }: Sight): string {
   if (pid === undefined) return 'down';
-  if (report === undefined) return 'starting, or does not answer';
+  if (report === undefined) return answered ? 'does not answer' : 'starting, or does not answer';
   if (report.storeState === 'failed') return 'store failed';
   return report.waitsFor === '' ? report.status : `${report.status}, waits for ${report.waitsFor}`;
 }
@@ -136,9 +163,13 @@ export interface WaitOptions {
   /** Told at every change. */
   progress(sights: readonly Sight[]): void;
   interrupted?(): boolean;
-  /** `isReady` when absent. */
-  isEnough?(sight: Sight): boolean;
+  /** That all are ready when absent. */
+  isEnough?(sights: readonly Sight[]): boolean;
+  /** What the nodes know of each other is waited for too, though not for ever: the nodes serve without it. */
+  isAcquainted?(sights: readonly Sight[]): boolean;
 }
+
+const ACQUAINTANCE_TIMEOUT_MS = 15_000;
 
 /**
  * Waits until these nodes are up and normal. Throws UNAVAILABLE with the last lines of its log when a process
@@ -150,7 +181,9 @@ export async function waitReady(
   options: WaitOptions,
 ): Promise<Sight[]> {
   const deadline = performance.now() + options.timeoutMs;
+  const isEnough = options.isEnough ?? ((sights) => sights.every(isReady));
   let shown = '';
+  let enoughSince: number | undefined;
   for (;;) {
     const sights = await watcher.look();
     const state = sights.map(stateOf).join('|');
@@ -158,12 +191,17 @@ export async function waitReady(
       shown = state;
       options.progress(sights);
     }
-    if (sights.every(options.isEnough ?? isReady) || options.interrupted?.() === true) return sights;
+    if (options.interrupted?.() === true) return sights;
+    enoughSince = isEnough(sights) ? (enoughSince ?? performance.now()) : undefined;
+    if (enoughSince !== undefined) {
+      const isLate = performance.now() - enoughSince > ACQUAINTANCE_TIMEOUT_MS;
+      if (isLate || (options.isAcquainted ?? isAcquainted)(sights)) return sights;
+    }
     for (const launched of options.launched) {
       const { exitCode, signalCode } = launched.child;
       if (exitCode !== null || signalCode !== null) throw died(cluster, launched);
     }
-    if (performance.now() > deadline) {
+    if (enoughSince === undefined && performance.now() > deadline) {
       const late = sights
         .filter((sight) => !isReady(sight))
         .map((sight) => `${sight.node.id}: ${stateOf(sight)}`);

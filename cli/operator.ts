@@ -1,5 +1,12 @@
 import type { ClusterDescription, EndpointReport, NodeReport } from '../proto/calls.js';
-import { addressOf, type CommonOptions, type Contact, configOf, parseAddress, withContact } from './contact.js';
+import {
+  addressOf,
+  type CommonOptions,
+  type Contact,
+  configOf,
+  parseAddress,
+  withContact,
+} from './contact.js';
 import type { Environment } from './environment.js';
 import { EXIT, type ExitCode } from './exit.js';
 import { formatBytes, formatCount, formatDuration, table } from './format.js';
@@ -142,7 +149,9 @@ export function ring(
     if (options.tokens === true) {
       const tokens = tokensOf(report.ring);
       const list = tokens.map(({ token, nodeId }) => ({ token: token.toString(), nodeId }));
-      return print(environment, options, { cluster, ringEpoch, tokens: list }, () => tokensText(rows, tokens));
+      return print(environment, options, { cluster, ringEpoch, tokens: list }, () =>
+        tokensText(rows, tokens),
+      );
     }
     const nodes = rows.map(({ nodeId, address, datacenter, rack, up, status, tokens, owns }) => {
       return { nodeId, address, datacenter, rack, up, status, tokens, owns };

@@ -120,9 +120,9 @@ function addOperatorVerbs(program: Command, environment: Environment, asking: Ad
   asking(program, 'status', 'the nodes, as nodetool status shows them', async (_words, options) =>
     (await operator()).status(environment, options),
   );
-  asking(program, 'ring', 'the tokens of the ring', async (_words, options) =>
+  asking(program, 'ring', 'the nodes of the ring, and how much each owns', async (_words, options) =>
     (await operator()).ring(environment, options),
-  );
+  ).option('--tokens', 'every token instead');
   asking(program, 'info', 'one node', async (_words, options) =>
     (await operator()).info(environment, options),
   ).option('--node <N>', 'which node (default: the first that answers)');
@@ -138,9 +138,9 @@ function addOperatorVerbs(program: Command, environment: Environment, asking: Ad
   asking(
     program,
     'verify',
-    'read every replica directly and report cells whose replicas differ',
+    'read every replica directly and report cells whose replicas differ (and still do some seconds later)',
     async (_words, options) => (await import('./verify.js')).verify(environment, options),
-  ).option('--keys-limit <n>', 'differences shown in full (default: 20)');
+  ).option('--keys-limit <n>', 'cells listed (default: 20)');
 }
 
 const LEVEL_OPTION = [
@@ -160,7 +160,7 @@ function addCounterVerbs(program: Command, environment: Environment, asking: Add
   asking(
     program,
     'get <key> [eventType]',
-    'read a counter; `get -` reads requests {key, eventType} from standard input, one JSON a line',
+    'read a counter; `get -` reads requests {key, eventType, granularity, timestamp} from standard input, one JSON a line',
     async (words, options) => {
       if (words[0] === '-' && words.length === 1)
         return (await import('./bulk.js')).bulkGet(environment, options);
@@ -195,8 +195,15 @@ function addCounterVerbs(program: Command, environment: Environment, asking: Add
   )
     .option('--rate <events/s>', 'at most so many events a second')
     .option('--datacenter <name>', 'whose nodes are asked first')
-    .option(...LEVEL_OPTION);
+    .option('--from-line <n>', 'start counting at this line of the (unpacked) file, from 1 (default: 1)')
+    .option(...LEVEL_OPTION)
+    .addHelpText('after', IMPORT_HELP);
 }
+
+const IMPORT_HELP = `
+A line is a JSON object {videoId, eventType, timestamp, value}; timestamp is ISO 8601 or epoch milliseconds,
+value an integer (1 when absent). Other fields are no matter, eventId neither: the same file imported twice is
+counted twice. After an interruption import prints the command that goes on (--from-line) where it stopped.`;
 
 function cellOf(words: readonly string[]): { key: string; eventType: string } {
   const [key, eventType] = words;

@@ -23,9 +23,13 @@ export interface Progress {
   end(): void;
 }
 
-/** `noun`: what is counted. */
-export function createProgress(environment: Environment, noun = 'events'): Progress {
+/** `noun`: what is counted; `label`: who speaks, where lines stand among others. */
+export function createProgress(
+  environment: Environment,
+  { noun = 'events', label = '' }: { noun?: string; label?: string } = {},
+): Progress {
   const { stderr } = environment;
+  const start = label === '' ? '' : `${label}: `;
   const interval = stderr.isTty ? BAR_INTERVAL_MS : LINE_INTERVAL_MS;
   const erase = stderr.isTty ? '\r\u001b[K' : '';
   let nextMs = interval;
@@ -42,7 +46,7 @@ export function createProgress(environment: Environment, noun = 'events'): Progr
       void stderr.write(
         stderr.isTty
           ? `${erase}${progressText(state, rate, { noun, barWidth: BAR_WIDTH }).slice(0, stderr.columns - 1)}`
-          : `${progressText(state, rate, { noun, barWidth: 0 })}\n`,
+          : `${start}${progressText(state, rate, { noun, barWidth: 0 })}\n`,
       );
     },
     note(text) {

@@ -24,6 +24,7 @@ const STORE_ID_BYTES = 16;
  */
 const ROW_READ_BYTES = 16 * 1024;
 const PAGE_READ_BYTES = 256 * 1024;
+const FIRST_STEP = 8;
 const REBUILD = 'move the folder aside; the node then rebuilds itself from its peers';
 
 export interface LevelStoreOptions extends StoreParts {
@@ -195,18 +196,23 @@ class LevelEngine implements Engine {
     to: Buffer,
     options: { limit: number; fillCache: boolean },
   ): Promise<EngineRecord[]> {
-    const iterator = this.#database.iterator({
-      gte: from,
-      lt: to,
-      highWaterMarkBytes: options.fillCache ? ROW_READ_BYTES : PAGE_READ_BYTES,
-      ...options,
-    });
+    const highWaterMarkBytes = options.fillCache ? ROW_READ_BYTES : PAGE_READ_BYTES;
+    const iterator = this.#database.iterator({ gte: from, lt: to, highWaterMarkBytes, ...options });
     try {
       const records: EngineRecord[] = [];
+      // The iterator sets memory aside for all that a step may give, so steps start small: most rows are.
+      let step = options.fillCache ? FIRST_STEP : options.limit;
       while (records.length < options.limit) {
-        const pairs = await iterator.nextv(options.limit - records.length);
-        if (pairs.length === 0) break;
-        for (const [key, value] of pairs) records.push({ key, value });
+        const asked = Math.min(step, options.limit - records.length);
+        const pairs = await iterator.nextv(asked);
+        let bytes = 0;
+        for (const [key, value] of pairs) {
+          records.push({ key, value });
+          bytes += key.length + value.length;
+        }
+        // Fewer than asked for, and not for their size: that was the end, no need to ask again.
+        if (pairs.length < asked && bytes <= highWaterMarkBytes) break;
+        step *= 4;
       }
       return records;
     } finally {

@@ -45,12 +45,14 @@ describe('get -', () => {
   it('answers a bad line in its place and exits with 1', async () => {
     const bad: [line: string, message: RegExp][] = [
       ['not json', /^not JSON/],
-      ['', /^not JSON/],
       ['[1]', /one JSON object/],
       ['{"key":"k1"}', /^eventType must be a string/],
       ['{"key":"","eventType":"view"}', /^key is empty/],
       ['{"key":"\\ud800","eventType":"view"}', /lone surrogate/],
-      ['{"key":"k1","eventType":"view","colour":1}', /unknown field "colour"; allowed: key, eventType/],
+      [
+        '{"key":"k1","eventType":"view","colour":1}',
+        /unknown field "colour"; allowed: key, eventType, granularity, timestamp/,
+      ],
     ];
     for (const [line, message] of bad) {
       const environment = fakeEnvironment({
@@ -60,7 +62,7 @@ describe('get -', () => {
       expect(await run(['get', '-'], environment)).toBe(1);
       const [first, second, third] = answersOf(environment.stdout.text);
       expect([first.sum, third.sum]).toEqual([1, 2]);
-      expect(Object.keys(second)).toEqual(['error']);
+      expect(second.line).toBe(2);
       expect(second.error).toEqual({ code: 'INVALID_ARGUMENT', message: expect.stringMatching(message) });
     }
   });
@@ -91,7 +93,57 @@ describe('get -', () => {
       stdin: [lineOf(1), '{"key":"lost","eventType":"view"}'],
     });
     expect(await run(['get', '-'], environment)).toBe(1);
-    expect(answersOf(environment.stdout.text)[1]).toEqual({ error: { code: 'DATA_LOSS', message: 'gone' } });
+    expect(answersOf(environment.stdout.text)[1]).toEqual({
+      line: 2,
+      key: 'lost',
+      eventType: 'view',
+      error: { code: 'DATA_LOSS', message: 'gone' },
+    });
+  });
+
+  it('an error says which line, counting blank ones, and key and eventType where they can be read', async () => {
+    const stdin = [
+      '\n  \n',
+      '{"key":"k1","eventType":7}\n',
+      '\r\n',
+      '{"key":"k1","eventType":"view","x":1}\n\nrubbish',
+    ];
+    const environment = fakeEnvironment({ nodes: { [A]: { get: numbers() } }, stdin });
+    expect(await run(['get', '-'], environment)).toBe(2);
+    expect(answersOf(environment.stdout.text).map(({ error: _, ...origin }) => origin)).toEqual([
+      { line: 3, key: 'k1' },
+      { line: 5, key: 'k1', eventType: 'view' },
+      { line: 7 },
+    ]);
+  });
+
+  it('a line may name its window, else the command line does', async () => {
+    const asked: CellQuery[] = [];
+    const get = async (queries: readonly CellQuery[]) => {
+      asked.push(...queries);
+      return queries.map(() => ({ ok: { count: 1, sum: 1, min: 1, max: 1 } }));
+    };
+    const stdin = [
+      '{"key":"k","eventType":"view","granularity":"day","timestamp":"2026-01-02"}\n',
+      '{"key":"k","eventType":"view","granularity":"total","timestamp":5}\n',
+      '{"key":"k","eventType":"view","timestamp":7}\n',
+      '{"key":"k","eventType":"view","granularity":null}\n',
+      '{"key":"k","eventType":"view","granularity":"hour","timestamp":"soon"}\n',
+    ];
+    const environment = fakeEnvironment({ nodes: { [A]: { get } }, stdin });
+    const words = ['get', '-', '--granularity', 'hour', '--at', '2026-01-05'];
+    expect(await run(words, environment)).toBe(1);
+    const cell = { key: 'k', eventType: 'view' };
+    expect(asked).toEqual([
+      { ...cell, granularity: 'day', timestampMs: Date.UTC(2026, 0, 2) },
+      cell,
+      { ...cell, granularity: 'hour', timestampMs: 7 },
+      { ...cell, granularity: 'hour', timestampMs: Date.UTC(2026, 0, 5) },
+    ]);
+    expect(answersOf(environment.stdout.text)[4]).toMatchObject({
+      line: 5,
+      error: { message: expect.stringContaining('timestamp "soon" is no time') },
+    });
   });
 
   it('every line is answered when nobody is there, and the exit code is 3', async () => {

@@ -27,6 +27,8 @@ export interface FakeEnvironment extends Environment {
   stderr: Terminal & { text: string };
   /** Addresses that were asked, in order. */
   asked: string[];
+  /** Waits that were asked for, milliseconds. */
+  slept: number[];
   /** Fires SIGINT. */
   interrupt(): void;
 }
@@ -64,6 +66,7 @@ interface Parts {
 
 export function fakeEnvironment(parts: Parts = {}): FakeEnvironment {
   const asked: string[] = [];
+  const slept: number[] = [];
   const callbacks = new Set<() => void>();
   return {
     stdin: (async function* () {
@@ -73,7 +76,9 @@ export function fakeEnvironment(parts: Parts = {}): FakeEnvironment {
     stderr: fakeTerminal(),
     cwd: parts.cwd ?? process.cwd(),
     projectRoot: process.cwd(),
+    command: 'tallyring',
     nowMs: () => Date.UTC(2026, 0, 31),
+    sleep: async (ms) => void slept.push(ms),
     connect: async (address) => {
       asked.push(address);
       return fakeNode(parts.nodes?.[address] ?? {});
@@ -87,6 +92,7 @@ export function fakeEnvironment(parts: Parts = {}): FakeEnvironment {
       return () => callbacks.delete(callback);
     },
     asked,
+    slept,
     interrupt: () => {
       for (const callback of callbacks) callback();
     },

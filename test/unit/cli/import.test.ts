@@ -9,7 +9,7 @@ import { createPace } from '../../../cli/pace.js';
 import { run } from '../../../cli/program.js';
 import { progressText } from '../../../cli/progress.js';
 import { TallyringError } from '../../../proto/errors.js';
-import { fakeEnvironment, fakeSink } from './fake-environment.js';
+import { description, fakeEnvironment, fakeSink } from './fake-environment.js';
 
 const NOW = Date.UTC(2026, 0, 31);
 
@@ -141,7 +141,9 @@ describe('import', () => {
     expect(events.length).toBeLessThan(12_000);
     expect(flushes).toBe(1);
     expect(environment.stdout.text).toContain('the gzip file is cut off');
-    expect(environment.stdout.text).toContain('a rerun counts it again');
+    expect(environment.stdout.text).toContain(
+      `tallyring import cut.jsonl.gz --from-line ${events.length + 1} --contact 127.0.0.1:7101\n`,
+    );
   });
 
   it('a damaged gzip file is told from a cut one', async () => {
@@ -202,8 +204,68 @@ describe('import', () => {
     expect(await run(['import', '-'], environment)).toBe(1);
     expect(flushed).toBe(1_234);
     expect(environment.stdout.text).toContain(
-      'got as far as line 1,234; everything before it was counted, and a rerun counts it again',
+      'got as far as line 1,234; everything up to there was counted, and a rerun from the start counts it again. Go on with:\n  tallyring import - --from-line 1235\n',
     );
+  });
+
+  it('an interrupted import and the command that it names count every event once', async () => {
+    writeFileSync(join(folder, "a b's.jsonl.gz"), gzipSync(`rubbish\n\n${lines(3_000)}`));
+    const events: SinkEvent[] = [];
+    let stopAt = 1_000;
+    const environment = fakeEnvironment({
+      cwd: folder,
+      sink: () =>
+        fakeSink(events, {
+          count: (event) => {
+            events.push(event);
+            if (events.length === stopAt) environment.interrupt();
+            return undefined;
+          },
+        }),
+    });
+    const words = ['import', "a b's.jsonl.gz", '--json', '--contact', '127.0.0.1:7101', '--rate', '1e9'];
+    expect(await run(words, environment)).toBe(1);
+    const { goOn, nextLine } = JSON.parse(environment.stdout.text);
+    expect(nextLine).toBe(1_003);
+    expect(goOn).toBe(
+      `tallyring import 'a b'\\''s.jsonl.gz' --from-line 1003 --contact 127.0.0.1:7101 --rate 1e9 --json`,
+    );
+    stopAt = 0;
+    expect(await run([...words, '--from-line', String(nextLine)], environment)).toBe(0);
+    expect(events.map(({ timestampMs }) => timestampMs)).toEqual(Array.from({ length: 3_000 }, (_, i) => i));
+  });
+
+  it('a line that the sink could not take is where to go on', async () => {
+    const sink = fakeSink([], {
+      count: ({ timestampMs }) => {
+        if (timestampMs === 7) throw new TallyringError('CLOSED', 'closed');
+        return undefined;
+      },
+    });
+    const environment = fakeEnvironment({ stdin: [lines(20)], sink: () => sink });
+    expect(await run(['import', '-', '--json'], environment)).toBe(1);
+    expect(JSON.parse(environment.stdout.text)).toMatchObject({ events: 7, broken: 'closed', nextLine: 8 });
+  });
+
+  it('--from-line just behind the end is done, further on it says so', async () => {
+    const end = fakeEnvironment({ stdin: [lines(3)], sink: () => fakeSink([]) });
+    expect(await run(['import', '-', '--from-line', '4'], end)).toBe(0);
+    const beyond = fakeEnvironment({ stdin: [lines(3)], sink: () => fakeSink([]) });
+    expect(await run(['import', '-', '--from-line', '5'], beyond)).toBe(1);
+    expect(beyond.stdout.text).toContain('nothing to count: line 5 is beyond the end (3 lines)');
+  });
+
+  it('without a cluster it says so as the other verbs do: 3', async () => {
+    const environment = fakeEnvironment({ stdin: [lines(3)] });
+    expect(await run(['import', '-'], environment)).toBe(3);
+    expect(environment.stderr.text).toMatch(/^tallyring: UNAVAILABLE: no node answers at 127.*npm start/);
+  });
+
+  it('what is wrong with a cluster that answers is told as it is', async () => {
+    const node = { describe: async () => description(['n1']) };
+    const environment = fakeEnvironment({ stdin: [lines(3)], nodes: { '127.0.0.1:7101': node } });
+    expect(await run(['import', '-'], environment)).toBe(3);
+    expect(environment.stderr.text).toContain('connection refused');
   });
 
   it('a flush that is not acknowledged in time is awaited again', async () => {

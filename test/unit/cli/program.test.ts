@@ -3,7 +3,7 @@ import { run } from '../../../cli/program.js';
 import type { CellQuery, IncrementRequest } from '../../../proto/calls.js';
 import { TallyringError } from '../../../proto/errors.js';
 import type { ConsistencyLevel } from '../../../proto/level.js';
-import { description, fakeEnvironment, report, VALUE } from './fake-environment.js';
+import { description, EMPTY_VALUE, fakeEnvironment, report, VALUE } from './fake-environment.js';
 
 const A = '127.0.0.1:7101';
 const B = '127.0.0.1:7102';
@@ -36,6 +36,7 @@ describe('usage errors exit with 2', () => {
     ['cluster pause', "missing required argument 'nodeId'"],
     ['import /nowhere.jsonl', 'no such file: /nowhere.jsonl'],
     ['import test', 'is a folder'],
+    ['import x --from-line 0', '--from-line "0" must be the number of a line'],
     ['import x --rate 0', '--rate "0" must be a number above 0'],
     ['status --config /nowhere.yml', '/nowhere.yml: no such file'],
     ['verify --keys-limit few', '--keys-limit "few" must be a number above 0'],
@@ -196,6 +197,26 @@ describe('get and stats', () => {
     });
   });
 
+  it('--node N that is down: says so, and how to start it, while others answer', async () => {
+    const nodes = { [A]: { describe: async () => description(['n1', 'n2', 'n3']) } };
+    const environment = fakeEnvironment({ nodes });
+    expect(await run(['get', 'k', 'view', '--node', 'n2'], environment)).toBe(3);
+    expect(environment.stderr.text).toBe(
+      'tallyring: UNAVAILABLE: n2 is down; start it with tallyring cluster start n2\n',
+    );
+    const alone = fakeEnvironment();
+    expect(await run(['get', 'k', 'view', '--node', 'n2'], alone)).toBe(3);
+    expect(alone.stderr.text).toContain('start a cluster with npm start');
+  });
+
+  it('stats with an empty series says so', async () => {
+    const answer = { startMs: 0, endMs: 1, granularity: 'hour' as const, value: EMPTY_VALUE, series: [] };
+    const environment = fakeEnvironment({ nodes: { [A]: { stats: async () => [{ ok: answer }] } } });
+    const words = ['stats', 'k', 'view', '--from', '2026-01-01', '--granularity', 'hour'];
+    expect(await run(words, environment)).toBe(0);
+    expect(environment.stdout.text).toMatch(/\n\(no events in this range\)\n$/);
+  });
+
   it('a read that times out on one node is asked of the next', async () => {
     const environment = fakeEnvironment({
       nodes: {
@@ -275,9 +296,37 @@ describe('operators', () => {
     expect(environment.stdout.text).toMatch(/^UR {2}n3 /m);
   });
 
-  it('ring lists every token once, in order', async () => {
-    const environment = fakeEnvironment({ nodes });
+  it('status says who does not answer although nobody convicted it', async () => {
+    const paused = report(['n1', 'n2', 'n3']);
+    paused.ring.nodes[2]!.up = false;
+    const environment = fakeEnvironment({ nodes: { [A]: { report: async () => paused } } });
+    expect(await run(['status'], environment)).toBe(0);
+    expect(environment.stdout.text).toContain(
+      '\n\nn2 does not answer; the failure detector has not convicted it yet\nCluster test',
+    );
+    expect(environment.stdout.text).not.toContain('n3 does not');
+  });
+
+  it('ring sums up a node a line, and rounds in JSON', async () => {
+    const third = report(['n1', 'n2', 'n3']);
+    third.ownership.n2 = 1 / 3;
+    const environment = fakeEnvironment({ nodes: { [A]: { report: async () => third } } });
+    expect(await run(['ring'], environment)).toBe(0);
+    expect(environment.stdout.text).toMatch(/^Address +Node +DC +Rack +Status +State +Tokens +Owns$/m);
+    expect(environment.stdout.text).toMatch(/^127\.0\.0\.1:7102 +n2 +dc1 +r1 +Up +Normal +8 +33\.3%$/m);
+    expect(environment.stdout.text.split('\n')).toHaveLength(6);
+    environment.stdout.text = '';
     expect(await run(['ring', '--json'], environment)).toBe(0);
+    expect(JSON.parse(environment.stdout.text).nodes[1]).toMatchObject({
+      nodeId: 'n2',
+      tokens: 8,
+      owns: 0.3333,
+    });
+  });
+
+  it('ring --tokens lists every token once, in order', async () => {
+    const environment = fakeEnvironment({ nodes });
+    expect(await run(['ring', '--tokens', '--json'], environment)).toBe(0);
     const { tokens } = JSON.parse(environment.stdout.text) as { tokens: { token: string; nodeId: string }[] };
     expect(tokens).toHaveLength(24);
     const values = tokens.map(({ token }) => BigInt(token));

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { run } from '../../../cli/program.js';
 import { createCursor, differenceOf, mergeScans, type Scan } from '../../../cli/verify-merge.js';
 import { shardKey, tokenOf } from '../../../proto/entry.js';
-import { description, fakeEnvironment } from './fake-environment.js';
+import { description, fakeEnvironment, report } from './fake-environment.js';
 
 /** A replica as a map of hex key to hash, read in pages of `size`; a page may be empty and not the last. */
 function scanOf(entries: ReadonlyMap<string, bigint>, size: number, hiccup = false): Scan {
@@ -84,7 +84,76 @@ describe('verify', () => {
   it('equal replicas: 0', async () => {
     const environment = cluster([new Map([[key, 1n]]), new Map([[key, 1n]]), new Map([[key, 1n]])]);
     expect(await run(['verify'], environment)).toBe(0);
-    expect(environment.stdout.text).toMatch(/^clean: 1 entries, every replica equal \(3 nodes/);
+    expect(environment.stdout.text).toMatch(/^clean: 1 entry, every replica equal \(3 nodes, 1 pass, /);
+    expect(environment.slept).toEqual([]);
+    expect(environment.stderr.text).toBe('');
+  });
+
+  const keyOf = (name: string, producer = 1) =>
+    shardKey({ ...address, key: name }, tokenOf(name), Buffer.alloc(16, producer)).toString('hex');
+
+  /** Two replicas, of which each pass sees others; `n2` lacks what is named. */
+  function passes(lacking: string[][], names = ['a', 'b', 'c']) {
+    const all = new Map(names.map((name) => [keyOf(name), 1n]));
+    let pass = -1;
+    const nodes = {
+      '127.0.0.1:7101': {
+        describe: async () => {
+          pass++;
+          return description(['n1', 'n2']);
+        },
+        scanLocal: scanOf(all, 100),
+      },
+      '127.0.0.1:7102': {
+        scanLocal: (after: Buffer | undefined) => {
+          const missing = lacking[pass]!.map((name) => keyOf(name));
+          const entries = [...all].filter(([key]) => !missing.includes(key));
+          return scanOf(new Map(entries), 100)(after);
+        },
+      },
+    };
+    return fakeEnvironment({ nodes });
+  }
+
+  it('what is gone a moment later was no difference: 0', async () => {
+    const environment = passes([['a'], []]);
+    expect(await run(['verify'], environment)).toBe(0);
+    expect(environment.stdout.text).toMatch(/^clean: 3 entries, every replica equal \(2 nodes, 2 passes, /);
+    expect(environment.stderr.text).toBe('1 cell differs now; looking again\n');
+    expect(environment.slept).toEqual([2_000]);
+  });
+
+  it('reports what differs in the last pass and differed before', async () => {
+    const environment = passes([['a', 'b'], ['b'], ['b', 'c']]);
+    expect(await run(['verify'], environment)).toBe(1);
+    expect(environment.stderr.text).toBe(
+      '2 cells differ now; looking again\n1 cell differs now; looking again\n',
+    );
+    const lines = environment.stdout.text.split('\n');
+    expect(lines[0]).toBe('Repair and hints go on by themselves; run verify again in a few seconds.');
+    expect(lines[1]).toMatch(/^1 cell differs, in 1 of 3 entries \(2 nodes, 3 passes, /);
+    expect(lines[2]).toBe('  b  view  hour 1970-01-01T03:00:00.000Z: lacking on n2 (1 entry)');
+    expect(lines[3]).toBe('1 more cell differs for the first time: most likely just being written');
+  });
+
+  it('every pass finds something, but nothing twice: 0, and it says so', async () => {
+    const environment = passes([['a'], ['b'], ['c']]);
+    expect(await run(['verify'], environment)).toBe(0);
+    expect(environment.stdout.text).toMatch(/^clean: 3 entries, no cell differs for longer than a moment \(/);
+  });
+
+  it('lists twenty cells at most, a line each, and tells of hints', async () => {
+    const names = Array.from({ length: 25 }, (_, i) => `v${i}`);
+    const environment = passes([names, names, names], names);
+    const { connect } = environment;
+    environment.connect = async (to) => ({
+      ...(await connect(to)),
+      report: async () => ({ ...report(['n1', 'n2']), hints: { n2: to.endsWith('7101') ? 1_000 : 0 } }),
+    });
+    expect(await run(['verify'], environment)).toBe(1);
+    expect(environment.stdout.text).toContain('by themselves (hints that wait: 1,000 for n2);');
+    expect(environment.stdout.text.match(/lacking on n2/g)).toHaveLength(20);
+    expect(environment.stdout.text).toContain('\n  … and 5 more cells\n');
   });
 
   it('differences: 1, and which', async () => {
