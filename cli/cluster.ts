@@ -5,7 +5,6 @@ import { addressOf, type CommonOptions } from './contact.js';
 import type { Environment } from './environment.js';
 import { EXIT, type ExitCode, usage } from './exit.js';
 import {
-  isAcquainted,
   isNewCluster,
   type LocalCluster,
   launch,
@@ -16,9 +15,9 @@ import {
   stateOf,
   stopNodes,
   waitGone,
-  waitReady,
   watch,
 } from './node-processes.js';
+import { isAcquainted, waitReady } from './readiness.js';
 import { livePid } from './state-folder.js';
 
 /** `tallyring cluster …`: processes of this machine, by the pid files of the state folder. */

@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClusterConfig, NodeConfig } from '../node/config.js';
 import type { NodeReport } from '../proto/calls.js';
-import { asTallyringError, TallyringError } from '../proto/errors.js';
+import { asTallyringError } from '../proto/errors.js';
 import { addressOf, type CommonOptions, configOf, configPathOf, dataFolderOf } from './contact.js';
 import type { Environment, OperatorConnection } from './environment.js';
 import { usage } from './exit.js';
-import { claimPidFile, hasData, lastLines, livePid, logPath, nodeFolder } from './state-folder.js';
+import { claimPidFile, hasData, livePid, logPath, nodeFolder } from './state-folder.js';
 
 /** A cluster of this machine: its configuration, and where its state is. */
 export interface LocalCluster {
@@ -128,113 +128,12 @@ export function isReady(sight: Sight): boolean {
   return sight.report?.status === 'normal' && sight.report.storeState === 'ok';
 }
 
-/** Whether `a` knows by gossip what `b` says of itself. */
-function knows(a: NodeReport, b: NodeReport): boolean {
-  const endpoint = a.endpoints.find(({ nodeId }) => nodeId === b.nodeId);
-  if (endpoint === undefined) return false;
-  return endpoint.up && endpoint.facts.status === b.status && endpoint.facts.storeId === b.storeId;
-}
-
-/**
- * Whether all nodes that answer know each other: only then `status`, asked of any of them, is the whole truth.
- * With `nodeId`: whether that node and each of the others do.
- */
-export function isAcquainted(sights: readonly Sight[], nodeId?: string): boolean {
-  const reports = sights.flatMap(({ report }) => report ?? []);
-  return reports.every((a) =>
-    reports.every((b) => {
-      if (a === b || (nodeId !== undefined && a.nodeId !== nodeId && b.nodeId !== nodeId)) return true;
-      return knows(a, b);
-    }),
-  );
-}
-
 /** One word and, where known, why. */
 export function stateOf({ pid, report, answered }: Sight): string {
   if (pid === undefined) return 'down';
   if (report === undefined) return answered ? 'does not answer' : 'starting, or does not answer';
   if (report.storeState === 'failed') return 'store failed';
   return report.waitsFor === '' ? report.status : `${report.status}, waits for ${report.waitsFor}`;
-}
-
-export interface WaitOptions {
-  launched: readonly Launched[];
-  timeoutMs: number;
-  /** Told at every change. */
-  progress(sights: readonly Sight[]): void;
-  interrupted?(): boolean;
-  /** That all are ready when absent. */
-  isEnough?(sights: readonly Sight[]): boolean;
-  /** What the nodes know of each other is waited for too, though not for ever: the nodes serve without it. */
-  isAcquainted?(sights: readonly Sight[]): boolean;
-}
-
-const ACQUAINTANCE_TIMEOUT_MS = 15_000;
-
-/**
- * Waits until these nodes are up and normal. Throws UNAVAILABLE with the last lines of its log when a process
- * that was just started ends, and when the time is over.
- */
-export async function waitReady(
-  watcher: Watcher,
-  cluster: LocalCluster,
-  options: WaitOptions,
-): Promise<Sight[]> {
-  const deadline = performance.now() + options.timeoutMs;
-  const isEnough = options.isEnough ?? ((sights) => sights.every(isReady));
-  let shown = '';
-  let enoughSince: number | undefined;
-  for (;;) {
-    const sights = await watcher.look();
-    const state = sights.map(stateOf).join('|');
-    if (state !== shown) {
-      shown = state;
-      options.progress(sights);
-    }
-    if (options.interrupted?.() === true) return sights;
-    enoughSince = isEnough(sights) ? (enoughSince ?? performance.now()) : undefined;
-    if (enoughSince !== undefined) {
-      const isLate = performance.now() - enoughSince > ACQUAINTANCE_TIMEOUT_MS;
-      if (isLate || (options.isAcquainted ?? isAcquainted)(sights)) return sights;
-    }
-    for (const launched of options.launched) {
-      const { exitCode, signalCode } = launched.child;
-      if (exitCode !== null || signalCode !== null) throw died(cluster, launched);
-    }
-    if (enoughSince === undefined && performance.now() > deadline) {
-      const late = sights
-        .filter((sight) => !isReady(sight))
-        .map((sight) => `${sight.node.id}: ${stateOf(sight)}`);
-      throw new TallyringError(
-        'UNAVAILABLE',
-        `not up and normal after ${Math.round(options.timeoutMs / 1000)} s: ${late.join('; ')}; logs are in ${cluster.data}/NODEID/log`,
-      );
-    }
-    await sleep(200);
-  }
-}
-
-function died(cluster: LocalCluster, { nodeId, child, logFrom }: Launched): TallyringError {
-  const path = logPath(cluster.data, nodeId);
-  const how = child.signalCode ?? `exit code ${child.exitCode}`;
-  const last = lastLines(path, 8, logFrom).filter((line) => line !== '');
-  const lines = last.length > 0 ? last.map(readableLogLine) : ['(it wrote no log)'];
-  return new TallyringError(
-    'UNAVAILABLE',
-    `node ${nodeId} ended at start (${how}); the last lines of ${path}:\n${lines.map((line) => `  ${line}`).join('\n')}`,
-  );
-}
-
-/** The text of a line of pino's JSON; other lines as they are. */
-export function readableLogLine(line: string): string {
-  try {
-    const { msg, err } = JSON.parse(line) as { msg?: string; err?: { message?: string } };
-    if (typeof msg === 'string')
-      return err?.message === undefined || msg.includes(err.message) ? msg : `${msg}: ${err.message}`;
-  } catch {
-    // Not JSON: a stack trace, say.
-  }
-  return line;
 }
 
 /** Sends a signal to the node's process. False when it does not run. */

@@ -1,4 +1,4 @@
-import type { ClusterDescription, EndpointReport, NodeReport } from '../proto/calls.js';
+import type { EndpointReport, NodeReport } from '../proto/calls.js';
 import {
   addressOf,
   type CommonOptions,
@@ -11,13 +11,12 @@ import type { Environment } from './environment.js';
 import { EXIT, type ExitCode } from './exit.js';
 import { formatBytes, formatCount, formatDuration, table } from './format.js';
 import { nodeOf } from './node-processes.js';
-import { ringOf } from './ring-of.js';
 
-/** What nodetool users know: status, ring, info, gossipinfo, getendpoints. */
+/** What nodetool users know: status, info, gossipinfo, getendpoints. */
 
 const LOOK_TIMEOUT_MS = 2_000;
 
-async function print(
+export async function print(
   environment: Environment,
   options: CommonOptions,
   json: unknown,
@@ -27,7 +26,7 @@ async function print(
   return EXIT.done;
 }
 
-function reportOf(contact: Contact): Promise<NodeReport> {
+export function reportOf(contact: Contact): Promise<NodeReport> {
   return contact.call((node) => node.report({ timeoutMs: Math.min(contact.timeoutMs, LOOK_TIMEOUT_MS) }));
 }
 
@@ -135,61 +134,6 @@ export function status(environment: Environment, options: CommonOptions): Promis
     const json = { cluster: report.cluster, seenBy: report.nodeId, ringEpoch: report.ringEpoch, nodes: rows };
     return print(environment, options, json, () => statusText(report, rows));
   });
-}
-
-/** A line per node; with `tokens` a line per token. */
-export function ring(
-  environment: Environment,
-  options: CommonOptions & { tokens?: boolean },
-): Promise<ExitCode> {
-  return withContact(environment, options, async (contact) => {
-    const report = await reportOf(contact);
-    const rows = statusRows(report, new Map());
-    const { cluster, ringEpoch } = report;
-    if (options.tokens === true) {
-      const tokens = tokensOf(report.ring);
-      const list = tokens.map(({ token, nodeId }) => ({ token: token.toString(), nodeId }));
-      return print(environment, options, { cluster, ringEpoch, tokens: list }, () =>
-        tokensText(rows, tokens),
-      );
-    }
-    const nodes = rows.map(({ nodeId, address, datacenter, rack, up, status, tokens, owns }) => {
-      return { nodeId, address, datacenter, rack, up, status, tokens, owns };
-    });
-    return print(environment, options, { cluster, ringEpoch, nodes }, () => ringText(rows));
-  });
-}
-
-const RING_HEAD = ['Address', 'Node', 'DC', 'Rack', 'Status', 'State'];
-
-function ringCells({ address, nodeId, datacenter, rack, up, status }: StatusRow): string[] {
-  const state = status === '' ? '?' : status[0]!.toUpperCase() + status.slice(1);
-  return [address, nodeId, datacenter, rack, up ? 'Up' : 'Down', state];
-}
-
-function ringText(rows: readonly StatusRow[]): string {
-  const lines = rows.map((row) => [
-    ...ringCells(row),
-    formatCount(row.tokens),
-    `${(row.owns * 100).toFixed(1)}%`,
-  ]);
-  return `${table([[...RING_HEAD, 'Tokens', 'Owns'], ...lines], [6, 7])}(ring --tokens lists every token)\n`;
-}
-
-function tokensText(
-  rows: readonly StatusRow[],
-  tokens: readonly { token: bigint; nodeId: string }[],
-): string {
-  const cells = new Map(
-    rows.map((row) => [row.nodeId, [...ringCells(row), `${(row.owns * 100).toFixed(1)}%`]]),
-  );
-  const lines = tokens.map(({ token, nodeId }) => [...cells.get(nodeId)!, token.toString()]);
-  return table([[...RING_HEAD, 'Owns', 'Token'], ...lines], [6, 7]);
-}
-
-function tokensOf(cluster: ClusterDescription): { token: bigint; nodeId: string }[] {
-  const { tokens, arcSets, replicaSets } = ringOf(cluster);
-  return Array.from(tokens, (token, i) => ({ token, nodeId: replicaSets[arcSets[i]!]!.nodeIds[0]! }));
 }
 
 /** One node: --node N, an address (--contact), or the first that answers. */

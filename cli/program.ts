@@ -121,7 +121,7 @@ function addOperatorVerbs(program: Command, environment: Environment, asking: Ad
     (await operator()).status(environment, options),
   );
   asking(program, 'ring', 'the nodes of the ring, and how much each owns', async (_words, options) =>
-    (await operator()).ring(environment, options),
+    (await import('./ring.js')).ring(environment, options),
   ).option('--tokens', 'every token instead');
   asking(program, 'info', 'one node', async (_words, options) =>
     (await operator()).info(environment, options),

@@ -103,6 +103,8 @@ function stopper(
     when,
     async now() {
       const { stderr } = environment;
+      // Behind the ^C that a terminal shows.
+      if (stderr.isTty) await stderr.write('\n');
       const down = commandLine(environment, ['cluster', 'down'], options);
       const left = others.length > 0 ? `left ${others.join(', ')} running; stop with ${down}\n` : '';
       if (own.length === 0) {

@@ -22,8 +22,8 @@ import { PeerMemory } from './repair/peer-memory.js';
 import { Recovery } from './repair/recovery.js';
 import { Scrub } from './repair/scrub.js';
 import { ShardCensus } from './repair/shard-census.js';
-import { openReplicaStore } from './repair/tree-store.js';
-import { buildRing } from './ring/build.js';
+import { openReplicaStore, type TreeStore } from './repair/tree-store.js';
+import { buildRing, type TokenRing } from './ring/build.js';
 import { ownership } from './ring/ownership.js';
 import { HintStore } from './storage/hints.js';
 import { mergeValues } from './storage/kinds.js';
@@ -41,16 +41,21 @@ export interface ComposedNode {
 
 /** Opens the store and wires every part of a node to its world. The one place that knows them all. */
 export async function composeNode(parts: NodeParts): Promise<ComposedNode> {
+  const ring = ringOf(parts.config);
+  const opened = await openReplicaStore(parts.openStore, ring);
+  try {
+    return await wire(parts, ring, opened);
+  } catch (error) {
+    await opened.store.close(); // nobody else will
+    throw error;
+  }
+}
+
+async function wire(parts: NodeParts, ring: TokenRing, opened: TreeStore): Promise<ComposedNode> {
   const { config, nodeId, clock, timers, random, logger, metrics, peers } = parts;
   const { limits } = config;
   const self = config.nodes.find((node) => node.id === nodeId)!;
-  const ring = buildRing({
-    epoch: 1,
-    nodes: config.nodes.map(({ id, datacenter, rack }) => ({ nodeId: id, datacenter, rack })),
-    vnodes: config.vnodes,
-    replication: config.replication,
-  });
-  const { opening, store, tree, entries, refreshLeaf } = await openReplicaStore(parts.openStore, ring);
+  const { opening, store, tree, entries, refreshLeaf } = opened;
   const openedAtBatch = store.syncedBatch;
   const isNew = opening.created && parts.newCluster;
   // At once: a node that is killed right after its first start must not come back as one that lost its store.
@@ -120,7 +125,12 @@ export async function composeNode(parts: NodeParts): Promise<ComposedNode> {
   const mintFor = (kind: 'sdk' | 'node') => (above: Buffer | undefined) => mint.mint(kind, above);
   const counting = new PlainCounting({ context, writes, rollups, mint: mintFor('node') });
   const census = new ShardCensus(limits.maxShardsPerCell);
-  const antiEntropy = new AntiEntropy({ context, tree, random });
+  const antiEntropy = new AntiEntropy({
+    context,
+    tree,
+    random,
+    onEqual: (peer) => hintReplay.foundEqual(peer),
+  });
   const scrub = new Scrub(context, { census, refreshLeaf });
   const recovery = new Recovery({
     context,
@@ -230,6 +240,16 @@ function firstFacts(
     version: VERSION,
     configHash: configHash(config),
   };
+}
+
+/** Epoch 1 is exactly the nodes of cluster.yml, so a fresh cluster has no bootstrap race. */
+function ringOf(config: ClusterConfig): TokenRing {
+  return buildRing({
+    epoch: 1,
+    nodes: config.nodes.map(({ id, datacenter, rack }) => ({ nodeId: id, datacenter, rack })),
+    vnodes: config.vnodes,
+    replication: config.replication,
+  });
 }
 
 function seedsOf(config: ClusterConfig): string[] {

@@ -51,6 +51,7 @@ export interface TallyNode {
 /** A node, not yet started: it answers UNAVAILABLE until `start` resolved. */
 export function createNode(parts: NodeParts): TallyNode {
   let composed: ComposedNode | undefined;
+  let starting: Promise<void> | undefined;
   const running = (): ComposedNode => {
     if (composed !== undefined) return composed;
     throw new TallyringError('UNAVAILABLE', `node ${parts.nodeId} is not started; nothing was done`);
@@ -70,12 +71,15 @@ export function createNode(parts: NodeParts): TallyNode {
   return {
     calls,
     handlePeer: async (from, request) => running().peer.handle(from, request),
-    start: async () => {
-      const ready = await composeNode(parts);
-      ready.start();
-      composed = ready;
+    start: () => {
+      starting ??= composeNode(parts).then((ready) => {
+        ready.start();
+        composed = ready;
+      });
+      return starting;
     },
     stop: async () => {
+      await starting?.catch(() => undefined); // a start that failed is told to who started
       await composed?.stop();
       composed = undefined;
     },

@@ -12,6 +12,8 @@ const MOST_NOISY_LEAVES = 64;
 const LOOK_AGAIN_MS = 1_000;
 
 export interface AntiEntropyParts {
+  /** Told of a peer that was found to hold all that both replicate. */
+  onEqual?(peer: string): void;
   context: NodeContext;
   tree: HashTree;
   random: Random;
@@ -62,6 +64,7 @@ export class AntiEntropy {
     try {
       const result = await this.compareWith(peer);
       if (result === 'busy' && again === undefined) this.#again = peer;
+      if (result === 'equal') this.#parts.onEqual?.(peer);
       context.metrics.antiEntropyRounds.inc({ result });
     } catch (error) {
       context.metrics.antiEntropyRounds.inc({ result: 'failed' });

@@ -5,6 +5,7 @@ import type { NodeContext } from '../quorum/context.js';
 import type { HintStore } from '../storage/hints.js';
 
 const LOOK_EVERY_MS = 1_000;
+const LOOKS_PER_AGEING = 60;
 const PAGE_ENTRIES = 1_000;
 const REQUEST_MS = 5_000;
 
@@ -16,6 +17,7 @@ export class HintReplay {
   /** Entries on their way into the hint store. */
   #waiting = 0;
   #stopped = false;
+  #looks = 0;
 
   constructor(context: NodeContext, hints: HintStore) {
     this.#context = context;
@@ -42,12 +44,33 @@ export class HintReplay {
   start(): void {
     this.#context.timers.after(LOOK_EVERY_MS, () => {
       if (this.#stopped) return;
+      this.#looks++;
       for (const target of this.#hints.targets()) {
-        if (this.#replaying.has(target) || !this.#context.membership.isLive(target)) continue;
+        if (this.#replaying.has(target)) continue;
+        const live = this.#context.membership.isLive(target);
+        if (!live && this.#looks % LOOKS_PER_AGEING !== 0) continue;
         this.#replaying.add(target);
-        void this.#replay(target).finally(() => this.#replaying.delete(target));
+        const work = live ? this.#replay(target) : this.#age(target);
+        void work.finally(() => this.#replaying.delete(target));
       }
       this.start();
+    });
+  }
+
+  /** Looking at the oldest hints of a target that stays away drops those over the age limit. */
+  async #age(target: string): Promise<void> {
+    try {
+      await this.#hints.page(target, 1);
+    } catch (error) {
+      this.#context.logger.debug({ target }, `hints: ${asTallyringError(error).message}`);
+    }
+  }
+
+  /** Anti-entropy reaches the target again and found it equal: the mark of dropped hints has served. */
+  foundEqual(target: string): void {
+    if (!this.#hints.stats(target).overflowed) return;
+    this.#hints.clearOverflow(target).catch((error: unknown) => {
+      this.#context.logger.debug({ target }, `hints: ${asTallyringError(error).message}`);
     });
   }
 

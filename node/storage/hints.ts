@@ -58,7 +58,7 @@ export class HintStore {
     for (;;) {
       const page = await options.records.page({ from, to }, DROP_PAGE);
       for (const { key, value } of page) {
-        stats.set(key.toString('utf8', STATS.length), { ...NO_HINTS, ...JSON.parse(value.toString()) });
+        stats.set(key.toString('utf8', STATS.length), parseStats(value));
       }
       if (page.length < DROP_PAGE) return new HintStore(options, stats);
       from = keyAfter(page[page.length - 1]!.key);
@@ -229,6 +229,15 @@ export class HintStore {
 
   #show(target: string): void {
     this.#options.metrics.hintBytes.set({ target }, this.stats(target).bytes);
+  }
+}
+
+/** Totals that do not read are made up for by anti-entropy, as an overflow is. */
+function parseStats(value: Buffer): HintStats {
+  try {
+    return { ...NO_HINTS, ...JSON.parse(value.toString()) };
+  } catch {
+    return { ...NO_HINTS, overflowed: true };
   }
 }
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { clusterDown, clusterKill } from '../../../cli/cluster.js';
-import { readableLogLine } from '../../../cli/node-processes.js';
+import { readableLogLine } from '../../../cli/readiness.js';
 import {
   claimPidFile,
   hasData,
