@@ -8,7 +8,7 @@ import { sdkProcesses } from './drills/sdk-processes.js';
 
 // The drills in short, on real processes; `npm run test:chaos` runs them at full length.
 const SHORT: [Drill, number][] = [
-  [importWithKills, 24],
+  [importWithKills, 30],
   [sdkProcesses, 12],
   [majorityLoss, 0],
   [lostStores, 3],

@@ -54,13 +54,14 @@ export const importWithKills: Drill = {
         resolve();
       }),
     );
-    const pauseMs = (seconds * 1_000) / 8;
-    for (const nodeId of cluster.nodeIds) {
-      await pass(pauseMs);
+    const startMs = performance.now();
+    // Kills at a tenth, a third and six tenths of the import, so that the last restart lies inside it.
+    for (const [i, nodeId] of cluster.nodeIds.entries()) {
+      await pass(seconds * 1_000 * (0.1 + 0.25 * i) - (performance.now() - startMs));
       mustBe('import still runs at the kill', ended, undefined);
       await cluster.kill(nodeId);
       say(`killed ${nodeId} at: ${progress}`);
-      await pass(pauseMs);
+      await pass(Math.min(3_000, seconds * 60));
       await cluster.start(nodeId);
     }
     mustBe('import still runs after the last restart', ended, undefined);
