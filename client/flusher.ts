@@ -29,6 +29,8 @@ export interface FlusherParts {
   onBusy(busy: boolean): void;
 }
 
+/** Parts of a sweep: each is an even load for the nodes, and large enough to be worth its requests. */
+const SWEEP_ROUNDS = 4;
 /** A smaller round is not worth a request. */
 const MIN_STEP_CELLS = 256;
 
@@ -150,7 +152,9 @@ export class Flusher {
     const { flushIntervalMs, countIntervalMs, maxInFlightFlushes } = this.#parts.limits;
     const soonMs = this.#lastRoundMs + flushIntervalMs;
     const keepsUp = this.#sender.inFlight * 4 <= maxInFlightFlushes;
-    if (this.claims.count > 0 || (this.#sweepLeft > 0 && keepsUp)) return soonMs;
+    if (this.claims.count > 0) return soonMs;
+    const nextStepMs = this.#lastRoundMs + countIntervalMs / SWEEP_ROUNDS;
+    if (this.#sweepLeft > 0 && keepsUp) return Math.max(soonMs, nextStepMs);
     return Math.max(soonMs, this.#sweepFromMs + countIntervalMs);
   }
 
@@ -195,8 +199,7 @@ export class Flusher {
     if (this.#sweepLeft <= 0) {
       this.#sweepFromMs = nowMs;
       this.#sweepLeft = producer.dirtySeries;
-      const rounds = Math.max(1, limits.countIntervalMs / limits.flushIntervalMs);
-      const step = Math.ceil((this.#sweepLeft * this.#cellsPerSeries) / rounds);
+      const step = Math.ceil((this.#sweepLeft * this.#cellsPerSeries) / SWEEP_ROUNDS);
       this.#sweepStepCells = Math.max(MIN_STEP_CELLS, step);
     }
     const waitedFor = this.#urgent || this.claims.count > 0;
