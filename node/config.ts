@@ -38,6 +38,8 @@ const limitsSchema = z.strictObject({
   maxPendingMergeBytes: positive.default(64 * 1024 * 1024),
   /** Newest states kept in memory so that a merge need not read. */
   storeCacheEntries: positive.default(100_000),
+  /** Cells whose shards are kept in memory after they were read. */
+  readCacheCells: positive.default(20_000),
   /** LevelDB's own block cache and write buffer. */
   blockCacheBytes: positive.default(32 * 1024 * 1024),
   writeBufferBytes: positive.default(8 * 1024 * 1024),

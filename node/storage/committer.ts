@@ -1,5 +1,6 @@
 import { CHECKSUM_BYTES, type Entry } from '../../proto/entry.js';
 import { TallyringError } from '../../proto/errors.js';
+import type { CellCache } from './cell-cache.js';
 import type { Engine, EngineWrite } from './engine.js';
 import { type CommitJob, CommitQueue, payloadBytes } from './group-commit.js';
 import type { MarkerTrail } from './markers.js';
@@ -29,6 +30,8 @@ export interface CommitterParts {
   engine: Engine;
   store: StoreParts;
   cache: ValueCache;
+  /** Told before each write what it changes. */
+  cells: CellCache;
   health: StoreHealth;
   trail: MarkerTrail;
 }
@@ -130,12 +133,14 @@ export class Committer {
       for (const write of (await job.prepare?.()) ?? []) writes.push(write);
     }
     const sync = jobs.some((job) => job.sync);
+    if (changed > 0) this.#parts.cells.beginCommit(keysOf(writes, changed));
     if (sync || changed > 0) {
       await this.#writeNumbered(writes, changed, sync || this.#parts.store.durability === 'sync');
     } else if (writes.length > 0) {
       this.#unsynced = true;
       await engine.write(writes, false);
     }
+    this.#parts.cells.endCommit();
     merges.forEach((job, i) => {
       job.changed = outcome.changed[i]!;
     });
@@ -205,4 +210,9 @@ export class Committer {
 
 function hashOf(value: Buffer): Buffer {
   return value.subarray(value.length - CHECKSUM_BYTES);
+}
+
+/** Keys of the first writes: those of the entries that won. */
+function* keysOf(writes: readonly EngineWrite[], count: number): Generator<Buffer> {
+  for (let i = 0; i < count; i++) yield writes[i]!.key;
 }

@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import { type Entry, isIntact, kindOfEntry } from '../../proto/entry.js';
 import { TallyringError } from '../../proto/errors.js';
+import { CellCache, isOneCell } from './cell-cache.js';
 import { Committer } from './committer.js';
 import type { Engine, EngineRecord } from './engine.js';
 import { keyAfter } from './keyspace.js';
@@ -24,6 +25,7 @@ export class EngineStore implements Store {
   readonly #engine: Engine;
   readonly #health: StoreHealth;
   readonly #committer: Committer;
+  readonly #cells: CellCache;
   readonly #trail: MarkerTrail;
   readonly #renewIdentity: () => Promise<string>;
 
@@ -40,10 +42,18 @@ export class EngineStore implements Store {
   ) {
     const cache = new LRUCache<string, string>({ max: store.limits.storeCacheEntries });
     this.#engine = engine;
+    this.#cells = new CellCache(store.limits.readCacheCells);
     this.#trail = found.trail;
     this.#renewIdentity = found.renewIdentity;
     this.#health = new StoreHealth(found, { cache, metrics: store.metrics, logger: store.logger });
-    this.#committer = new Committer({ engine, store, cache, health: this.#health, trail: found.trail });
+    this.#committer = new Committer({
+      engine,
+      store,
+      cache,
+      cells: this.#cells,
+      health: this.#health,
+      trail: found.trail,
+    });
     this.local = new RecordsOverEngine({
       // Not counted as pending merges: these are the node's own, and whoever writes them bounds them.
       write: (writes, sync) => this.#committer.run({ writes, sync }),
@@ -87,6 +97,10 @@ export class EngineStore implements Store {
   }
 
   async #readRange(range: KeyRange): Promise<RangeRead> {
+    const oneCell = isOneCell(range);
+    const known = oneCell ? this.#cells.get(range) : undefined;
+    if (known !== undefined) return { entries: [...known], damaged: this.#health.rows.touches(range) };
+    const start = oneCell ? this.#cells.begin() : undefined;
     const read: RangeRead = { entries: [], damaged: false };
     let from = range.from;
     for (;;) {
@@ -97,6 +111,7 @@ export class EngineStore implements Store {
     }
     // Asked last, so that damage which others find meanwhile counts.
     read.damaged ||= this.#health.rows.touches(range);
+    if (!read.damaged) this.#cells.remember(range, [...read.entries], start);
     return read;
   }
 
@@ -142,6 +157,7 @@ export class EngineStore implements Store {
       );
     }
     this.#health.healed(row);
+    this.#cells.clear();
   }
 
   async exclusively(work: () => Promise<void>): Promise<void> {
@@ -198,6 +214,7 @@ export class EngineStore implements Store {
   }
 
   #foundBad(key: Buffer): void {
+    this.#cells.clear();
     const writes = this.#health.noteBad(key);
     if (writes.length === 0) return;
     // Nobody waits for the note: until it is durable, the record is there to be met again.
