@@ -1,7 +1,7 @@
 import { type BenchContext, type Benchmark, WARMUP_MS } from './benchmark.js';
 import { measureDistinctCells } from './cells.js';
 import { startCluster } from './cluster.js';
-import { BARS, judged } from './figures.js';
+import { BARS, type Figure, judged } from './figures.js';
 import { formatNumber } from './report.js';
 import { startWorker, type Worker } from './worker.js';
 import type { ReadLatency } from './workers/quorum-reads.js';
@@ -11,14 +11,28 @@ interface Loads {
   reader: Worker;
 }
 
-/**
- * Half of the peak: reads and distinct cells run together in closed loops, as fast as they go; then both come
- * at half of the rates that they reached so, in an open loop.
- */
-async function readAtHalfPeak(context: BenchContext, { writer, reader }: Loads) {
+interface Reached {
+  latency: ReadLatency;
+  readRate: number;
+  writeRate: number;
+}
+
+/** Reads alone: a closed loop finds their peak, then they come at half of that in an open loop. */
+async function readAlone(context: BenchContext, { reader }: Loads): Promise<Reached> {
   const ms = context.seconds * 1000;
-  context.progress('warming up');
-  await reader.call<number>('peak', { ms: WARMUP_MS });
+  context.progress('measuring the peak of reads alone');
+  const readRate = (await reader.call<number>('peak', { ms })) / 2;
+  context.progress(`reading ${formatNumber(readRate)}/s`);
+  return {
+    latency: await reader.call<ReadLatency>('paced', { ms, perSecond: readRate }),
+    readRate,
+    writeRate: 0,
+  };
+}
+
+/** Reads and distinct cells together in closed loops find their peak; then both come at half of it. */
+async function readBesideWrites(context: BenchContext, { writer, reader }: Loads): Promise<Reached> {
+  const ms = context.seconds * 1000;
   context.progress('measuring the peak of reads and writes together');
   const peak = reader.call<number>('peak', { ms: ms + WARMUP_MS });
   const peakWrites = await measureDistinctCells(context, writer);
@@ -28,6 +42,18 @@ async function readAtHalfPeak(context: BenchContext, { writer, reader }: Loads) 
   const writing = writer.call<number>('loadPaced', { ms: ms * 1.2, perSecond: writeRate });
   const latency = await reader.call<ReadLatency>('paced', { ms, perSecond: readRate });
   return { latency, readRate, writeRate: await writing };
+}
+
+function figuresOf(what: string, { latency, readRate, writeRate }: Reached): Figure[] {
+  if (latency.failed > 0) throw new Error(`${latency.failed} of ${latency.reads} reads failed`);
+  const beside = writeRate === 0 ? '' : ` beside ${formatNumber(writeRate)} cells/s written`;
+  const detail =
+    `${formatNumber(readRate)} reads/s${beside}, half of the peak; ` +
+    'open loop, from the time each read was due';
+  return [
+    judged({ name: `${what} p50`, value: latency.p50Ms, unit: 'ms', detail }),
+    judged({ name: `${what} p99`, value: latency.p99Ms, unit: 'ms', bar: BARS.readP99, detail }),
+  ];
 }
 
 export const quorumReads: Benchmark = {
@@ -40,16 +66,12 @@ export const quorumReads: Benchmark = {
     try {
       await writer.call('open', cluster.addresses);
       await reader.call('open', cluster.addresses);
-      const { latency, readRate, writeRate } = await readAtHalfPeak(context, { writer, reader });
+      context.progress('warming up');
+      await reader.call<number>('peak', { ms: WARMUP_MS });
+      const alone = await readAlone(context, { writer, reader });
+      const beside = await readBesideWrites(context, { writer, reader });
       await Promise.all([writer.call('close'), reader.call('close')]);
-      if (latency.failed > 0) throw new Error(`${latency.failed} of ${latency.reads} reads failed`);
-      const detail =
-        `${formatNumber(readRate)} reads/s beside ${formatNumber(writeRate)} cells/s written, half of what both reach ` +
-        'together; open loop, from the time each read was due';
-      return [
-        judged({ name: 'quorum read p50', value: latency.p50Ms, unit: 'ms', detail }),
-        judged({ name: 'quorum read p99', value: latency.p99Ms, unit: 'ms', bar: BARS.readP99, detail }),
-      ];
+      return [...figuresOf('quorum read', alone), ...figuresOf('quorum read beside writes', beside)];
     } finally {
       writer.stop();
       reader.stop();
