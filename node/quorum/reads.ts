@@ -1,31 +1,22 @@
 import type { Outcome } from '../../proto/calls.js';
 import { type Entry, encodeBatch, tokenOf } from '../../proto/entry.js';
-import { asTallyringError, type ErrorData, errorToData, TallyringError } from '../../proto/errors.js';
+import { asTallyringError, errorToData } from '../../proto/errors.js';
 import type { ConsistencyLevel } from '../../proto/level.js';
 import type { RowQuery } from '../../proto/peer-message.js';
 import type { Ring } from '../ring/ring.js';
-import { canMeet, isOne, type Requirement, requiredOf, requirementOf } from './consistency.js';
+import { canMeet, isOne, type Requirement, requirementOf } from './consistency.js';
 import type { NodeContext } from './context.js';
 import { Latency } from './latency.js';
 import { PeerReads } from './peer-reads.js';
 import { datacenterOf, groupByReplicas } from './placement.js';
 import { type MergedRow, mergeAnswers, type Supersedes } from './read-merge.js';
+import { choose, failed, type Query } from './read-plan.js';
 import { readAll } from './replica.js';
 import { Tally, type TallyReplica } from './tally.js';
 import { unavailable } from './writes.js';
 
 const MIN_SPECULATION_MS = 5;
 const INITIAL_P99_MS = 50;
-
-interface Query {
-  row: RowQuery;
-  tally: Tally;
-  answers: Map<string, readonly Entry[]>;
-  /** Live replicas that were not asked yet, best first. */
-  spare: TallyReplica[];
-  /** A replica said that the row is more than an answer may hold. */
-  tooLarge?: boolean;
-}
 
 interface Read {
   queries: Query[];
@@ -242,7 +233,7 @@ export class Reads {
         const datacenters = holding.map((id) => datacenterOf(options.ring, id));
         if (canMeet(requirement, datacenters)) return { ok: row.entries };
       }
-      return { error: failed(query, { options, requirement, inTime: nowMs < deadlineMs }) };
+      return { error: failed(query, { level: options.level, requirement, inTime: nowMs < deadlineMs }) };
     });
   }
 
@@ -272,37 +263,4 @@ function push(map: Map<string, Query[]>, nodeId: string, query: Query): void {
   const queries = map.get(nodeId);
   if (queries === undefined) map.set(nodeId, [query]);
   else queries.push(query);
-}
-
-/** The fewest of the live replicas, best first, that can meet the requirement; undefined when none can. */
-function choose(live: readonly TallyReplica[], requirement: Requirement): TallyReplica[] | undefined {
-  const chosen: TallyReplica[] = [];
-  for (const { datacenter, required } of requirement) {
-    const matching = live.filter((r) => datacenter === undefined || r.datacenter === datacenter);
-    chosen.push(...matching.slice(0, required));
-  }
-  return canMeet(
-    requirement,
-    live.map((replica) => replica.datacenter),
-  )
-    ? chosen
-    : undefined;
-}
-
-function failed(
-  { row, tally, tooLarge }: Query,
-  why: { options: ReadOptions; requirement: Requirement; inTime: boolean },
-): ErrorData {
-  if (tooLarge) {
-    const text = `${row.key} ${row.eventType} has more shards in this range than one answer holds: ask for a shorter one`;
-    return errorToData(new TallyringError('INVALID_ARGUMENT', text));
-  }
-  const { received } = tally;
-  const required = requiredOf(why.requirement);
-  const what = `${why.options.level} was not reached for ${row.key} ${row.eventType}`;
-  const but = tally.verdict === 'met' ? ', but what they lacked could not be written back to them' : '';
-  const text = `${what}: ${received} of ${required} replicas gave a whole answer${but}`;
-  // Before the deadline it is clear that the others cannot: down, recovering, or their row is damaged.
-  const code = why.inTime ? 'UNAVAILABLE' : 'READ_TIMEOUT';
-  return errorToData(new TallyringError(code, text, { required, received, live: received }));
 }

@@ -48,7 +48,7 @@ const isIo = (target: string) =>
   builtinModules.includes(target) ||
   ['level', '@grpc/grpc-js', '@grpc/proto-loader', 'pino', 'ports/real.js'].includes(target);
 
-const PURE_QUORUM = ['consistency', 'tally', 'latency', 'read-merge', 'row-ranges', 'placement'];
+const PURE_QUORUM = ['consistency', 'tally', 'latency', 'read-merge', 'read-plan', 'row-ranges', 'placement'];
 
 describe('import directions', () => {
   it('finds the imports at all', () => {
