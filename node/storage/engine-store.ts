@@ -26,7 +26,6 @@ export class EngineStore implements Store {
   readonly #health: StoreHealth;
   readonly #committer: Committer;
   readonly #cells: CellCache;
-  readonly #trail: MarkerTrail;
   readonly #renewIdentity: () => Promise<string>;
 
   constructor(
@@ -43,7 +42,6 @@ export class EngineStore implements Store {
     const cache = new LRUCache<string, string>({ max: store.limits.storeCacheEntries });
     this.#engine = engine;
     this.#cells = new CellCache(store.limits.readCacheCells);
-    this.#trail = found.trail;
     this.#renewIdentity = found.renewIdentity;
     this.#health = new StoreHealth(found, { cache, metrics: store.metrics, logger: store.logger });
     this.#committer = new Committer({
@@ -168,12 +166,11 @@ export class EngineStore implements Store {
     await this.#committer.run({ prepare, sync: false });
   }
 
-  async declareWhole(batchAbove = 0): Promise<void> {
+  async declareWhole(): Promise<void> {
     let doubts: string[] = [];
     const prepare = async () => {
       const { writes, resolved } = this.#health.resolve();
       doubts = resolved;
-      if (this.#trail.newest < batchAbove) this.#trail.jumpTo(batchAbove, writes);
       return writes;
     };
     await this.#committer.run({ prepare, sync: true });

@@ -52,17 +52,6 @@ export class MarkerTrail {
     }
     return batch;
   }
-
-  /** Continues the numbers after `batch`; appends the deletion of all markers, which are no longer contiguous. */
-  jumpTo(batch: number, writes: EngineWrite[]): void {
-    for (let old = this.#oldest; old <= this.newest; old++)
-      writes.push({ key: markerKey(old), value: undefined });
-    this.newest = batch;
-    this.#oldest = batch + 1;
-    this.#starts.length = 0;
-    this.#starts.push(batch + 1);
-    this.#bytes = 0;
-  }
 }
 
 export interface MarkersFound {

@@ -55,16 +55,13 @@ export interface Store {
    * when nothing was found.
    */
   readonly doubts: readonly string[];
-  /**
-   * Says that the store is known to hold all that it must: resolves the doubts that are known now. Its batches
-   * are numbered above `batchAbove` from here on: give the highest number that a peer remembers of this
-   * storeId, or after a rollback the next restart would look like one more. Durable.
-   */
-  declareWhole(batchAbove?: number): Promise<void>;
+  /** Says that the store is known to hold all that it must: resolves the doubts that are known now. Durable. */
+  declareWhole(): Promise<void>;
 
   /**
    * Gives the store another storeId, and notes durably why it may lack what it acknowledged under the former
-   * one: nobody shall wait for that any more. It stays in doubt until `declareWhole`.
+   * one: nobody shall wait for that any more, nor take the next restart for one more rollback. It stays in
+   * doubt until `declareWhole`.
    */
   renew(reasons: readonly string[]): Promise<void>;
 

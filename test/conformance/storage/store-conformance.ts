@@ -453,16 +453,6 @@ export function storeConformance(name: string, openHarness: () => Promise<Harnes
         expect(opened.opening).toEqual({ created: false, doubts: [] });
       });
 
-      it('declared whole after a rollback, its batches are numbered above what peers remember', async () => {
-        await opened.store.merge([entryOf()]);
-        await opened.store.declareWhole(1_000);
-        expect(opened.store.syncedBatch).toBe(1_001);
-        await opened.store.merge([entryOf({ sequence: 2 })]);
-        await restartAfterKill();
-        expect(opened.opening.doubts).toEqual([]);
-        expect(opened.store.syncedBatch).toBe(1_002);
-      });
-
       it('renewed, it has another storeId and stays in doubt until declared whole', async () => {
         await opened.store.merge([entryOf()]);
         await opened.store.declareWhole();
