@@ -42,6 +42,8 @@ export interface SimConfiguration {
   sdkClients: number;
   plainClients: number;
   readers: number;
+  /** Processes that contend for registers. */
+  registerOwners: number;
   /** Increments per client and second. */
   rate: number;
   keys: number;
@@ -89,6 +91,7 @@ export function configurationOf(seed: number, scale = 1): SimConfiguration {
     eventTypes: ['view', 'like', 'watch_ms'].slice(0, 1 + random.below(3)),
     negativeValues: random.chance(0.3),
     levels: levelsOf(random, losesStores, twoDatacenters),
+    registerOwners: random.pick([0, 0, 2, 3]),
   };
 }
 

@@ -1,6 +1,7 @@
 import { checkEndings } from './checkers/endings.js';
 import { checkFinalValues } from './checkers/final-value.js';
 import { checkMonotonicReads, checkReadBounds } from './checkers/reads.js';
+import { checkRegisters } from './checkers/registers.js';
 import { checkReplicasEqual } from './checkers/replicas-equal.js';
 import type { Violation } from './checkers/violation.js';
 import { SimCluster } from './cluster.js';
@@ -9,6 +10,7 @@ import { History } from './history.js';
 import { Nemesis } from './nemesis.js';
 import { SimNetwork } from './network.js';
 import type { Plants } from './plants.js';
+import { RegisterOwner } from './register-owners.js';
 import { SdkClients } from './sdk-clients.js';
 import { SeededRandom } from './seeded-random.js';
 import { Trace } from './trace.js';
@@ -138,6 +140,8 @@ class Run {
     };
     for (let i = 1; i <= this.#config.plainClients; i++) others.push(plainClient(parts, `plain-${i}`));
     for (let i = 1; i <= this.#config.readers; i++) readers.push(new Reader(parts, `reader-${i}`));
+    for (let i = 1; i <= this.#config.registerOwners; i++)
+      others.push(new RegisterOwner(parts, `owner-${i}`));
     return { sdk: new SdkClients(parts, this.#plants), others: [...others, ...readers] };
   }
 
@@ -165,6 +169,7 @@ class Run {
       ...checkEndings(this.history),
       ...checkReadBounds(this.history, rollups),
       ...checkMonotonicReads(this.history),
+      ...checkRegisters(this.history.registers),
       ...this.#replicasDiffer(),
       ...checkFinalValues(this.history.increments, this.#cluster.stores(), rollups),
       ...this.#cluster.failedStarts.map((detail) => ({ check: 'nodes start', detail })),
