@@ -10,7 +10,8 @@ import {
   TallyringError,
 } from '../../proto/errors.js';
 import { decodeReply, decodeRequest, encodeBody } from '../../proto/peer-message.js';
-import { Connections, type Serve, type SimNetwork } from './network.js';
+import { Connections } from './connections.js';
+import type { Serve, SimNetwork } from './network.js';
 import type { SimProcess } from './process.js';
 
 /**
