@@ -62,6 +62,7 @@ export const FULL: readonly Job[] = [
       settleSeconds: 9,
       steadySeconds: 2,
       phiWindowSize: 64,
+      verdictShare: 0.995,
     },
   },
   {

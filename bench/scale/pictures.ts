@@ -15,7 +15,7 @@ const CONFIG: Config = {
     gridColor: '#e4e4e4',
     tickCount: 8,
   },
-  legend: { labelFontSize: 12, titleFontSize: 12, titleFontWeight: 'normal' },
+  legend: { labelFontSize: 12, labelLimit: 0, titleFontSize: 12, titleFontWeight: 'normal' },
   view: { stroke: null },
   range: { category: ['#1b6ca8', '#c8553d', '#2f8f5b', '#7a5195'] },
 };
@@ -27,7 +27,7 @@ const LOG_NODES = {
   field: 'nodes',
   type: 'quantitative',
   title: 'nodes (logarithmic)',
-  scale: { type: 'log' },
+  scale: { type: 'log', nice: false, padding: 24 },
 } as const;
 
 type Draw = (figures: Figures) => TopLevelSpec;

@@ -32,7 +32,7 @@ function detectionTable({ detection, gossip }: Figures): string {
       return [
         nodes.toLocaleString('en'),
         `${seconds.median.toFixed(1)} / ${seconds.p99.toFixed(1)} / ${seconds.max.toFixed(1)}`,
-        seconds.count.toLocaleString('en') + (missing > 0 ? `, ${missing} missing` : ''),
+        seconds.count.toLocaleString('en') + (missing > 0 ? `, ${missing} of them later` : ''),
         `${falseConvictions} (${nodeHours.toFixed(1)})`,
       ];
     }),

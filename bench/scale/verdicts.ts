@@ -18,6 +18,11 @@ export class Verdicts {
     return this.#awaited.size;
   }
 
+  /** Of all verdicts, how many have come. */
+  get share(): number {
+    return this.times.length / Math.max(1, this.times.length + this.#awaited.size);
+  }
+
   /** Nothing is sent or answered by the victims any more, and no connection is reset: as a power cut. */
   vanish(): void {
     this.#sinceMs = this.#cluster.time.nowMs;
