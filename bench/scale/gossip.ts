@@ -51,7 +51,11 @@ export async function measureGossip(
   for (let seed = 1; seed <= plan.clusters; seed++) {
     results.push(await runCluster(plan, seed, (text) => report(`cluster ${seed}/${plan.clusters}, ${text}`)));
   }
+  // What gossip costs when every node is up; one cluster that is all there is has its late nodes missing.
+  const whole = plan.clusters > 1 ? { ...plan, changes: 0, starts: 0, victims: 0 } : plan;
+  const cost = whole === plan ? results[0]! : await runCluster(whole, 0, (text) => report(`all up, ${text}`));
   const { nodes, steadySeconds } = plan;
+  const nodeSeconds = (nodes - whole.starts) * steadySeconds;
   const all = <T>(pick: (result: Result) => readonly T[]): T[] => results.flatMap(pick);
   const mean = (pick: (result: Result) => number) =>
     results.reduce((sum, result) => sum + pick(result), 0) / results.length;
@@ -63,11 +67,11 @@ export async function measureGossip(
       changeRounds: roundsOf(all(({ changeMs }) => changeMs)),
       startRounds: roundsOf(all(({ startMs }) => startMs)),
       curve: meanCurve(all(({ shares }) => shares)),
-      sentBytesPerNodeSecond: Math.round(mean(({ sent }) => sent) / nodes / steadySeconds),
-      receivedBytesPerNodeSecond: Math.round(mean(({ received }) => received) / nodes / steadySeconds),
-      busiestBytesPerSecond: Math.round(most(({ busiest }) => busiest) / steadySeconds),
+      sentBytesPerNodeSecond: Math.round(cost.sent / nodeSeconds),
+      receivedBytesPerNodeSecond: Math.round(cost.received / nodeSeconds),
+      busiestBytesPerSecond: Math.round(cost.busiest / steadySeconds),
       mostPeersARound: most(({ mostPeersARound }) => mostPeersARound),
-      cpuMsPerNodeSecond: Number((mean(({ cpuMs }) => cpuMs) / nodes / steadySeconds).toFixed(3)),
+      cpuMsPerNodeSecond: Number((cost.cpuMs / nodeSeconds).toFixed(3)),
       falseConvictions: results.reduce((sum, result) => sum + result.falseConvictions, 0),
       nodeHours: (mean(({ simulatedMs }) => simulatedMs) * results.length * nodes) / 3_600_000,
       clusters: plan.clusters,

@@ -20,7 +20,8 @@ export class Verdicts {
 
   /** Of all verdicts, how many have come. */
   get share(): number {
-    return this.times.length / Math.max(1, this.times.length + this.#awaited.size);
+    if (this.#awaited.size === 0) return 1;
+    return this.times.length / (this.times.length + this.#awaited.size);
   }
 
   /** Nothing is sent or answered by the victims any more, and no connection is reset: as a power cut. */
