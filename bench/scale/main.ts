@@ -66,9 +66,14 @@ async function measure(jobs: readonly Job[]): Promise<Figures> {
   };
 }
 
+/** As many digits as mean something. */
+function rounded(_: string, value: unknown): unknown {
+  return typeof value === 'number' ? Number(value.toPrecision(5)) : value;
+}
+
 async function write(folder: string, figures: Figures): Promise<void> {
   mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, 'figures.json'), `${JSON.stringify(figures, null, 1)}\n`);
+  writeFileSync(join(folder, 'figures.json'), `${JSON.stringify(figures, rounded, 2)}\n`);
   for (const [name, svg] of await drawPictures(figures))
     writeFileSync(join(folder, `${name}.svg`), `${svg}\n`);
   if (folder !== DOCS) return;
