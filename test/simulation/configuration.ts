@@ -92,6 +92,7 @@ export function clientNames(config: SimConfiguration): string[] {
     ...named('sdk', config.sdkClients),
     ...named('plain', config.plainClients),
     ...named('reader', config.readers),
+    ...named('owner', config.registerOwners),
   ];
 }
 
