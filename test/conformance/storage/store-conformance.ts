@@ -88,7 +88,7 @@ export function storeConformance(name: string, openHarness: () => Promise<Harnes
       it('refuses a kind that it does not know, and applies nothing of that call', async () => {
         const known = entryOf({ key: 'known' });
         const key = Buffer.from(entryOf().key.subarray(0, -16));
-        key[key.length - 1] = KIND.register;
+        key[key.length - 1] = KIND.column;
         const unknown = encodeShard(key, decodeShard(known.value));
         await expect(opened.store.merge([known, unknown])).rejects.toMatchObject({
           code: 'UNSUPPORTED_FORMAT',
