@@ -72,6 +72,9 @@ export class Register {
       signal?.throwIfAborted();
       const node = topology.choose(nodeIds, { except: tried });
       if (node === undefined) {
+        // Without any node to ask, which a closed client has: what is to be waited for?
+        if (tried.size === 0)
+          throw new TallyringError('CLOSED', 'there is no node to ask: the client was closed');
         tried = new Set();
         await sleep(timers, backoffMs(++failures, random));
         continue;
@@ -128,7 +131,8 @@ export class RegisterOwner {
   async write(value: Buffer, options: WaitLimits = {}): Promise<void> {
     if (this.#fenced) throw new TallyringError('FENCED', `epoch ${this.epoch} is over; nothing was written`);
     // A number of its own for every attempt with another value: (epoch, write) names one value for ever.
-    const record = { ...this.#record, write: ++this.#written, value };
+    // And a copy: what the caller makes of its buffer while an attempt is repeated is not this write's value.
+    const record = { ...this.#record, write: ++this.#written, value: Buffer.from(value) };
     try {
       await this.#write(record, options);
     } catch (error) {
