@@ -1,8 +1,9 @@
-import { CHECKSUM_BYTES, type Entry } from '../../proto/entry.js';
+import { CHECKSUM_BYTES, type Entry, kindOfEntry } from '../../proto/entry.js';
 import { TallyringError } from '../../proto/errors.js';
 import type { CellCache } from './cell-cache.js';
 import type { Engine, EngineWrite } from './engine.js';
 import { type CommitJob, CommitQueue, payloadBytes } from './group-commit.js';
+import { kindOf } from './kinds.js';
 import type { MarkerTrail } from './markers.js';
 import { decideMerge, type MergeOutcome, type ValueCache } from './merge-group.js';
 import type { Change } from './store.js';
@@ -127,12 +128,12 @@ export class Committer {
     // What follows the winners in the batch is the store's own; `publish` looks at the winners only.
     const writes = outcome.winners;
     const changed = writes.length;
+    const sync = jobs.some((job) => job.sync) || this.#mustSync(writes);
     for (const key of outcome.bad) writes.push(...health.noteBad(key));
     for (const job of jobs) {
       for (const write of job.writes ?? []) writes.push(write);
       for (const write of (await job.prepare?.()) ?? []) writes.push(write);
     }
-    const sync = jobs.some((job) => job.sync);
     if (changed > 0) this.#parts.cells.beginCommit(keysOf(writes, changed));
     if (sync || changed > 0) {
       await this.#writeNumbered(writes, changed, sync || this.#parts.store.durability === 'sync');
@@ -145,6 +146,11 @@ export class Committer {
       job.changed = outcome.changed[i]!;
     });
     this.#publish(outcome, changed, lists);
+  }
+
+  #mustSync(winners: readonly EngineWrite[]): boolean {
+    if (this.#parts.store.durability === 'sync') return false; // a commit that changes anything is synced anyway
+    return winners.some(({ key }) => kindOf(kindOfEntry(key)).alwaysSynced);
   }
 
   async #writeNumbered(writes: EngineWrite[], entries: number, sync: boolean): Promise<void> {

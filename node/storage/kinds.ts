@@ -23,11 +23,13 @@ export interface EntryKind {
   validate(entry: Entry): void;
   /** Commutative, associative and idempotent. Hot path: decodes no more than it must. */
   merge(held: Buffer, incoming: Buffer): Verdict;
+  /** On disk before anybody sees it, whatever the durability and whoever brought it. */
+  alwaysSynced: boolean;
 }
 
 const KINDS = new Map<number, EntryKind>([
-  [KIND.shard, { validate: validateShard, merge: mergeShard }],
-  [KIND.register, { validate: validateRegister, merge: mergeRegister }],
+  [KIND.shard, { validate: validateShard, merge: mergeShard, alwaysSynced: false }],
+  [KIND.register, { validate: validateRegister, merge: mergeRegister, alwaysSynced: true }],
 ]);
 
 /** The kind of this code. Throws UNSUPPORTED_FORMAT for one that this software does not know. */
