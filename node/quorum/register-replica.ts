@@ -56,7 +56,11 @@ export class RegisterReplica {
 
   /** Promises, durably, to refuse lower epochs than this one; or tells what it promised before. */
   promise(name: string, epoch: number): Promise<RegisterAnswer> {
-    return this.#step(name, true, (state) => {
+    return this.#promise(name, epoch, { creates: true });
+  }
+
+  #promise(name: string, epoch: number, { creates }: { creates: boolean }): Promise<RegisterAnswer> {
+    return this.#step(name, creates, (state) => {
       if (!mayPromise(state, epoch)) return { agreed: false };
       return { agreed: true, writes: this.memory.promise(name, epoch) };
     });
@@ -91,11 +95,14 @@ export class RegisterReplica {
   ): Promise<RegisterAnswer[]> {
     // Known at once, durable before any answer: to refuse too early is always safe.
     const noted = this.#parts.store.local.write(this.memory.note(from), { sync: true });
-    const answers = await Promise.all(epochs.map(([name, epoch]) => this.promise(name, epoch)));
+    // Whatever the limit of registers: others hold these already, and the node could never come back.
+    const promises = epochs.map(([name, epoch]) => this.#promise(name, epoch, { creates: false }));
+    const answers = await Promise.all(promises);
     await noted;
     return answers;
   }
 
+  /** `creates`: it may be the first of its register here, which the limit of registers is for. */
   #step(name: string, creates: boolean, decide: Step['decide']): Promise<RegisterAnswer> {
     const { memory, limits } = this.#parts;
     if (!this.#parts.isWhole()) return Promise.reject(notWhole('this node is recovering: it has no vote'));

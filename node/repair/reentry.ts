@@ -4,7 +4,10 @@ import { decodeRegister, encodeRegister, registerKey } from '../../proto/registe
 import type { NodeContext } from '../quorum/context.js';
 import type { RegisterMemory } from '../quorum/register-memory.js';
 
+/** Registers of one request at most; fewer where their records would not fit into one answer. */
 const PAGE = 500;
+/** What an answer's record may have beside its value: the stores that it names, and its fields. */
+const RECORD_OVERHEAD_BYTES = 4 * 1024;
 const REQUEST_MS = 5_000;
 /** Attempts to promise above everybody in a row; then the caller waits and begins anew. */
 const MAX_ROUNDS = 10;
@@ -39,7 +42,7 @@ export class Reentry {
     for (let round = 0; round < MAX_ROUNDS; round++) {
       const listed = await this.#listAll(others);
       if (!enough(new Set(listed.keys()))) return false;
-      const number = 1 + Math.max(this.#memory.number, ...[...listed.values()].map((one) => one.storeNumber));
+      const number = this.#numberAbove(listed);
       const epochs = this.#epochsAbove(listed);
       const noted = new Set<string>();
       let above = true;
@@ -54,6 +57,17 @@ export class Reentry {
       return true;
     }
     return false;
+  }
+
+  /**
+   * Greater than every store of this node that may have had a vote: N − Q + 1 noted that one's number, and one of
+   * them is asked now. An attempt that came to nothing may have left a number at fewer, none of them asked now;
+   * such a replica would refuse every owner that counts on this store, for ever. So a number is at least the
+   * time: one that was given later is greater.
+   */
+  #numberAbove(listed: ReadonlyMap<string, Listed>): number {
+    const known = [...listed.values()].map(({ storeNumber }) => storeNumber);
+    return Math.max(1 + Math.max(this.#memory.number, ...known), this.#context.clock.wallMs());
   }
 
   #epochsAbove(listed: ReadonlyMap<string, Listed>): Map<string, number> {
@@ -98,12 +112,16 @@ export class Reentry {
     number: number,
     epochs: ReadonlyMap<string, number>,
   ): Promise<'raised' | 'overtaken' | 'silent'> {
-    const shared = [...epochs].filter(([name]) => this.#context.replicates(registerKey(name), nodeId));
+    const { limits, replicates } = this.#context;
+    const shared = [...epochs].filter(([name]) => replicates(registerKey(name), nodeId));
+    const fitting = Math.floor(limits.maxBatchBytes / (limits.maxRegisterBytes + RECORD_OVERHEAD_BYTES));
+    const size = Math.max(1, Math.min(PAGE, fitting));
     try {
-      for (let at = 0; at === 0 || at < shared.length; at += PAGE) {
-        const { takenNumber, answers } = await this.#ask(nodeId, number, shared.slice(at, at + PAGE));
+      for (let at = 0; at === 0 || at < shared.length; at += size) {
+        const some = shared.slice(at, at + size);
+        const { takenNumber, answers } = await this.#ask(nodeId, number, some);
         if (takenNumber !== undefined || answers.some((answer) => !answer.agreed)) return 'overtaken';
-        await this.#take(shared.slice(at, at + PAGE), answers);
+        await this.#take(some, answers);
       }
       return 'raised';
     } catch (error) {

@@ -1,4 +1,4 @@
-import { clusterSchema, type Limits } from '../../../node/config.js';
+import { type ClusterConfig, clusterSchema, type Limits } from '../../../node/config.js';
 import type { Gossiper } from '../../../node/gossip/gossiper.js';
 import type { Facts, Membership } from '../../../node/gossip/membership.js';
 import { createMetrics } from '../../../node/metrics.js';
@@ -15,6 +15,7 @@ import { buildRing } from '../../../node/ring/build.js';
 import type { Ring } from '../../../node/ring/ring.js';
 import { MemoryDisk } from '../../../node/storage/memory-disk.js';
 import { openMemoryStore } from '../../../node/storage/memory-store.js';
+import { sleep } from '../../../ports/clock.js';
 import { silentLogger } from '../../../ports/logger.js';
 import { type Entry, encodeShard, shardKey, tokenOf } from '../../../proto/entry.js';
 import { TallyringError } from '../../../proto/errors.js';
@@ -22,8 +23,12 @@ import { decodeReply, decodeRequest, encodeBody, type PeerKind } from '../../../
 import { SeededRandom } from '../../simulation/seeded-random.js';
 import { VirtualTime } from '../../simulation/virtual-time.js';
 
-/** What becomes of a request; times in milliseconds. */
-export type Fate = { delayMs?: number } | 'refused' | 'silent' | TallyringError;
+/** What becomes of a request; times in milliseconds. `unheard`: it is done, and its answer gets lost. */
+export type Fate =
+  | { delayMs?: number; answerMs?: number; againMs?: number; unheard?: boolean }
+  | 'refused'
+  | 'silent'
+  | TallyringError;
 export type FateOf = (call: { from: string; to: string; kind: PeerKind; sent: number }) => Fate | undefined;
 
 export interface WorldOptions {
@@ -31,6 +36,7 @@ export interface WorldOptions {
   nodes?: Record<string, string>;
   replication?: Record<string, number>;
   limits?: Partial<Limits>;
+  durability?: ClusterConfig['durability'];
 }
 
 /** Some replicas of one cluster with real stores, under virtual time, and a network that does as told. */
@@ -38,12 +44,14 @@ export class World {
   readonly time = new VirtualTime(new SeededRandom('world'));
   readonly ring: Ring;
   readonly limits: Limits;
+  readonly durability: ClusterConfig['durability'];
   readonly nodes: Record<string, TestNode> = {};
   /** Nodes that `isLive` denies. */
   readonly down = new Set<string>();
   readonly facts = new Map<string, Partial<Facts>>();
   readonly calls: { from: string; to: string; kind: PeerKind; atMs: number; batchBytes: number }[] = [];
   fate: FateOf = () => undefined;
+  readonly #processes = new Map<string, number>();
   #sent = 0;
 
   static async open(options: WorldOptions = {}): Promise<World> {
@@ -64,16 +72,35 @@ export class World {
     });
     const config = { cluster: 'test', replication: { dc1: 1 }, nodes: [{ id: 'a', port: 1 }] };
     this.limits = clusterSchema.parse({ ...config, limits: options.limits }).limits;
+    this.durability = options.durability ?? 'sync';
   }
 
   node(nodeId: string): TestNode {
     return this.nodes[nodeId]!;
   }
 
-  /** The peers of one node. */
+  /** Another process of a node: on the disk of the former one, or on an empty one. It is not whole yet. */
+  async restart(nodeId: string, disk?: MemoryDisk): Promise<TestNode> {
+    const former = this.node(nodeId);
+    former.whole = false;
+    this.#processes.set(nodeId, this.#processOf(nodeId) + 1);
+    const fresh = disk ?? new MemoryDisk({ random: new SeededRandom(`${nodeId}/${this.#sent}`) });
+    const node = await TestNode.open(this, nodeId, former.context.datacenter, fresh);
+    node.whole = false;
+    this.nodes[nodeId] = node;
+    return node;
+  }
+
+  #processOf(nodeId: string): number {
+    return this.#processes.get(nodeId) ?? 1;
+  }
+
+  /** The peers of one node; of a process that was restarted since, nothing is heard any more. */
   peersOf(from: string): Peers {
+    const process = this.#processOf(from);
     return {
       request: (to, kind, body, timeoutMs) => {
+        if (this.#processOf(from) !== process) return new Promise(() => undefined);
         const batchBytes = 'batch' in body ? (body.batch as Buffer).length : 0;
         this.calls.push({ from, to, kind, atMs: this.time.nowMs, batchBytes });
         const payload = encodeBody(body);
@@ -86,12 +113,16 @@ export class World {
           if (fate === 'silent') return;
           const answer = async () => {
             const reply = await this.node(to).api.handle(from, decodeRequest(kind, payload));
+            if (fate.answerMs !== undefined) await sleep(this.time, fate.answerMs);
             return decodeReply(kind, encodeBody(reply));
           };
+          if (fate.againMs !== undefined) {
+            this.time.after(fate.againMs, () => void answer().catch(() => undefined));
+          }
           this.time.after(fate.delayMs ?? 1, () => {
-            answer()
-              .then(resolve, reject)
-              .finally(() => timer.cancel());
+            const answered = answer();
+            if (fate.unheard) return void answered.catch(() => undefined);
+            answered.then(resolve, reject).finally(() => timer.cancel());
           });
         });
       },
@@ -123,8 +154,13 @@ export class TestNode {
   whole = true;
   toldBatch: (() => number) | undefined;
 
-  static async open(world: World, nodeId: string, datacenter: string): Promise<TestNode> {
-    const disk = new MemoryDisk({ random: new SeededRandom(nodeId) });
+  /** On a new disk, or on one that a former process of the node left. */
+  static async open(
+    world: World,
+    nodeId: string,
+    datacenter: string,
+    disk = new MemoryDisk({ random: new SeededRandom(nodeId) }),
+  ): Promise<TestNode> {
     const opened = await openStore(world, nodeId, disk);
     const registerMemory = await RegisterMemory.load(opened.store.local, nodeId);
     return new TestNode(world, { nodeId, datacenter, disk, opened, registerMemory });
@@ -193,7 +229,7 @@ export class TestNode {
 }
 
 export function openStore(
-  world: Pick<World, 'time' | 'ring' | 'limits'>,
+  world: Pick<World, 'time' | 'ring' | 'limits'> & Partial<Pick<World, 'durability'>>,
   nodeId: string,
   disk: MemoryDisk,
 ): Promise<TreeStore> {
@@ -203,7 +239,7 @@ export function openStore(
       nodeId,
       disk,
       limits: world.limits,
-      durability: 'sync',
+      durability: world.durability ?? 'sync',
       clock: world.time.clock(),
       timers: world.time,
       logger: silentLogger,
