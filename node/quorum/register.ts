@@ -71,18 +71,14 @@ export function takenOver(epoch: number, promises: readonly RegisterAnswer[]): R
 }
 
 /**
- * What a quorum's answers say to a reader. `settled`: all hold the same record and none promised beyond it, so
- * it stands (or none holds any). `unsettled`: it must be written back at a quorum first, as a read repair.
- * `contested`: so many promised to a candidate that the record's owner cannot write any more.
+ * Whether a reader may believe a quorum's answers as they are: all hold the same record and none promised beyond
+ * it, so it stands (or none holds any). If not, it must be written back at a quorum first, as a read repair.
  */
-export function readVerdict(
-  answers: readonly RegisterAnswer[],
-  quorum: number,
-): 'settled' | 'unsettled' | 'contested' {
+export function isSettled(answers: readonly RegisterAnswer[]): boolean {
   const newest = newestOf(answers);
-  if (newest === undefined) return 'settled';
-  const beyond = answers.filter((answer) => promisedBy(answer) > newest.epoch).length;
-  const lacking = answers.filter(({ record }) => record === undefined || isNewer(newest, record)).length;
-  if (beyond === 0 && lacking === 0) return 'settled';
-  return beyond >= quorum ? 'contested' : 'unsettled';
+  if (newest === undefined) return true;
+  return answers.every((answer) => {
+    const { record } = answer;
+    return record !== undefined && !isNewer(newest, record) && promisedBy(answer) <= newest.epoch;
+  });
 }

@@ -7,7 +7,7 @@ import { decodeRegister, encodeRegister, type RegisterRecord } from '../../proto
 import { canMeet, type Requirement, requiredOf, requirementOf } from './consistency.js';
 import type { NodeContext } from './context.js';
 import { withDatacenter } from './placement.js';
-import { highestOf, newestOf, type RegisterAnswer, readVerdict, takenOver } from './register.js';
+import { highestOf, isSettled, newestOf, type RegisterAnswer, takenOver } from './register.js';
 import type { RegisterReplica } from './register-replica.js';
 import { Tally, type TallyReplica } from './tally.js';
 import { unavailable } from './writes.js';
@@ -17,8 +17,14 @@ const FIRST_BACKOFF_MS = 10;
 const LONGEST_BACKOFF_MS = 500;
 /** How far above the highest epoch seen a candidate goes at most. */
 const EPOCH_STRIDE = 3;
-/** A reader leaves a candidate alone for so many attempts before it takes its place. */
+/** A reader leaves a candidate alone while its write-back is refused so many times, then takes its place. */
 const PATIENT_READS = 4;
+
+/**
+ * Above this no owner's epoch is believed: acquisitions do not get there, and every replica must be able to
+ * promise higher ones, as safe integers, for ever.
+ */
+const HIGHEST_EPOCH = 2 ** 52;
 
 /** One step of the protocol, as it is asked of a replica. */
 interface Ask<K extends PeerKind> {
@@ -72,13 +78,7 @@ export class Registers {
    * owner no more, WRITE_TIMEOUT, both of which may have applied it; UNAVAILABLE when nothing was sent.
    */
   async write(name: string, record: RegisterRecord, timeoutMs: number): Promise<void> {
-    const { maxRegisterBytes } = this.#context.limits;
-    if ((record.value?.length ?? 0) > maxRegisterBytes) {
-      throw new TallyringError(
-        'INVALID_ARGUMENT',
-        `a register's value has at most ${maxRegisterBytes} bytes`,
-      );
-    }
+    this.#check(name, record);
     const outcome = await this.#accept(name, record, this.#deadline(timeoutMs));
     if (outcome === 'held') return;
     if (outcome === 'unknown') throw timedOut(`a quorum did not confirm write ${record.write} of ${name}`);
@@ -92,15 +92,17 @@ export class Registers {
   /** The newest record that a quorum holds; what a read saw, every later read sees too. `undefined`: never written. */
   async read(name: string, timeoutMs: number): Promise<RegisterRecord | undefined> {
     const deadlineMs = this.#deadline(timeoutMs);
+    let refused = 0;
     for (let attempt = 0; ; attempt++) {
       const { answers, met } = await this.#ask(name, deadlineMs, lookAt(name));
       const newest = newestOf(answers);
-      const verdict = met ? readVerdict(answers, requiredOf(this.#requirement)) : 'unsettled';
-      if (met && verdict === 'settled') return newest;
+      if (met && isSettled(answers)) return newest;
       if (met && newest !== undefined) {
-        if ((await this.#accept(name, newest, deadlineMs)) === 'held') return newest;
-        // Its owner is fenced by a candidate that did not get through: taking over disturbs nobody.
-        if (verdict === 'contested' && attempt >= PATIENT_READS) {
+        const outcome = await this.#accept(name, newest, deadlineMs);
+        if (outcome === 'held') return newest;
+        // What refuses this record refuses its owner too: a candidate, or a re-entry, fenced it and did not get
+        // through. Taking over disturbs nobody, and nobody else may ever do so.
+        if (outcome === 'fenced' && ++refused > PATIENT_READS) {
           return this.acquire(name, deadlineMs - this.#context.clock.monotonicMs());
         }
       }
@@ -108,6 +110,23 @@ export class Registers {
         timedOut(`a quorum did not agree on register ${name}`, 'READ_TIMEOUT'),
       );
     }
+  }
+
+  /**
+   * A record that no acquisition can have given is refused: its epoch would be every candidate's to surpass,
+   * and the stores that it names every replica's to keep.
+   */
+  #check(name: string, { epoch, quorum, value }: RegisterRecord): void {
+    const { limits, ring } = this.#context;
+    if ((value?.length ?? 0) > limits.maxRegisterBytes) {
+      throw invalid(`a register's value has at most ${limits.maxRegisterBytes} bytes`);
+    }
+    if (epoch > HIGHEST_EPOCH) throw invalid(`epoch ${epoch} is none that acquiring register ${name} gave`);
+    const { nodeIds } = ring().replicasOf(tokenOf(name));
+    const named = new Set(quorum.map(([nodeId]) => nodeId));
+    const isQuorum = named.size === quorum.length && named.size >= requiredOf(this.#requirement);
+    if (isQuorum && [...named].every((nodeId) => nodeIds.includes(nodeId))) return;
+    throw invalid(`a record of register ${name} names the quorum that acquiring it gave, unchanged`);
   }
 
   #deadline(timeoutMs: number): number {
@@ -206,6 +225,10 @@ function promiseOf(name: string, registerEpoch: number): Ask<'registerPromise'> 
 function acceptOf(name: string, record: RegisterRecord): Ask<'registerAccept'> {
   const own = (replica: RegisterReplica) => replica.accept(name, record);
   return { kind: 'registerAccept', body: { name, record: encodeRegister(name, record).value }, own };
+}
+
+function invalid(text: string): TallyringError {
+  return new TallyringError('INVALID_ARGUMENT', text);
 }
 
 function timedOut(what: string, code: 'WRITE_TIMEOUT' | 'READ_TIMEOUT' = 'WRITE_TIMEOUT'): TallyringError {
