@@ -109,7 +109,9 @@ class Schedule {
     while (this.#faulty) {
       await this.#pause(200);
       const [from, to] = [this.#random.pick(this.#ids), this.#random.pick(this.#ids)];
-      if (from !== to) await exchange(this.#world, from, to).catch(() => undefined);
+      if (from === to) continue;
+      const carried = exchange(this.#world, from, to).catch(() => undefined);
+      await Promise.race([carried, this.#pause(1_000)]); // a process that is replaced never ends it
     }
   }
 
