@@ -13,7 +13,7 @@ const isAfter = (a: Version, b: Version): boolean => a[0] > b[0] || (a[0] === b[
  * - a version has one value, whoever saw it;
  * - a write that was confirmed is part of what every later epoch took over, whenever it was confirmed: so a
  *   fenced owner's write can never be confirmed beside its successor's;
- * - a read shows nothing older than what was confirmed, or read, before it began.
+ * - a read, and an acquisition, shows nothing older than what was confirmed, read or taken over before it began.
  */
 export function checkRegisters(operations: readonly RegisterOperation[]): Violation[] {
   const violations: Violation[] = [];
@@ -83,20 +83,20 @@ function checkTakeovers(name: string, operations: readonly RegisterOperation[], 
   }
 }
 
-/** Origins of what operations saw or confirmed; a read shows none older than those that ended before it began. */
+/** Origins of what operations saw or confirmed; none that sees shows older ones than those that ended before it began. */
 function checkReads(name: string, operations: readonly RegisterOperation[], report: Report): void {
   const origins = originsOf(operations);
   const originOf = ({ record }: RegisterOperation): Version =>
     origins.get(String(record?.value ?? null)) ?? [0, 0];
   const done = operations.filter(({ outcome }) => outcome === 'done');
   for (const read of done) {
-    if (read.kind !== 'read') continue;
+    if (read.kind === 'write') continue;
     const seen = originOf(read);
     const newer = done.find((other) => other.ended! < read.began && isAfter(originOf(other), seen));
     if (newer === undefined) continue;
     report(
       'register reads never go backwards',
-      `${name}: ${read.client} read ${seen.join('.')} after ${newer.client}'s ${newer.kind} of ${originOf(newer).join('.')}`,
+      `${name}: ${read.client}'s ${read.kind} saw ${seen.join('.')} after ${newer.client}'s ${newer.kind} of ${originOf(newer).join('.')}`,
     );
   }
 }
