@@ -60,6 +60,7 @@ export class Exchange {
       const moved = await this.#settle(peer, compare(mine, now.keys, now.hashes));
       total.pulled += moved.pulled;
       total.pushed += moved.pushed;
+      total.whole &&= moved.whole;
       if (to === END_OF_ENTRIES) return total;
       [theirs, from] = [later, to];
       const cost = moved.pulled + moved.pushed + (now.keys.length + mine.length) / SCANS_PER_MOVE;
@@ -98,7 +99,8 @@ export class Exchange {
     };
   }
 
-  async #settle(peer: string, { theirs, mine }: Differences): Promise<Omit<Exchanged, 'whole'>> {
+  /** Not whole: the peer gave less than it had listed, because a record went bad meanwhile. */
+  async #settle(peer: string, { theirs, mine }: Differences): Promise<Exchanged> {
     const { peers, replica } = this.#context;
     const epoch = this.#context.ring().epoch;
     const push = [...mine];
@@ -118,7 +120,7 @@ export class Exchange {
       const batch = encodeBatch(push.slice(at, at + PAGE_ENTRIES));
       await peers.request(peer, 'merge', { epoch, batch }, REQUEST_MS);
     }
-    return { pulled, pushed: push.length };
+    return { pulled, pushed: push.length, whole: pulled === theirs.length };
   }
 }
 
