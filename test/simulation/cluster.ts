@@ -3,6 +3,7 @@ import { createNode, type TallyNode } from '../../node/node.js';
 import type { OpenedStore, Store } from '../../node/storage/store.js';
 import { silentLogger } from '../../ports/logger.js';
 import type { Entry } from '../../proto/entry.js';
+import type { Held } from './checkers/limits.js';
 import { VersionWatch } from './checkers/versions.js';
 import type { SimConfiguration } from './configuration.js';
 import { SimDisks } from './disks.js';
@@ -251,6 +252,20 @@ export class SimCluster {
       if (!(Number(facts?.syncedBatch ?? 0) > batch)) return false;
     }
     return true;
+  }
+
+  /** What each node holds of what is bounded. */
+  held(): Held[] {
+    const limit = this.#parts.config.cluster.limits.maxHintBytesPerTarget;
+    const names = this.nodes.map(({ nodeId }) => nodeId);
+    return names.flatMap((nodeId) =>
+      names.map((target) => ({
+        nodeId,
+        what: `hint bytes for ${target}`,
+        amount: this.disks.hintBytes(nodeId, target),
+        limit,
+      })),
+    );
   }
 
   /** What stands on each node's disk. */
