@@ -69,6 +69,7 @@ export interface RingFigures {
 
 export interface Figures {
   machine: { cores: number; cpu: string; node: string };
+  /** Real time of the run. */
   seconds: number;
   gossip: GossipFigures[];
   detection: DetectionFigures[];
