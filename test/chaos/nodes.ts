@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { addressOf } from '../../cli/contact.js';
-import { lastLines, livePid, nodeFolder } from '../../cli/state-folder.js';
+import { claimPidFile, lastLines, livePid, nodeFolder } from '../../cli/state-folder.js';
 import { connectOperator } from '../../client/transport/grpc.js';
 import type { ClusterConfig } from '../../node/config.js';
 import type { NodeReport } from '../../proto/calls.js';
@@ -78,6 +78,8 @@ export class Nodes {
       cwd: PROJECT,
     });
     child.on('error', () => undefined); // seen as one that ended
+    // At once, so that a kill finds a node that is only starting.
+    if (child.pid !== undefined) claimPidFile(this.data, nodeId, child.pid);
     child.unref();
     closeSync(log);
   }
@@ -86,12 +88,8 @@ export class Nodes {
   async start(nodeId: string): Promise<StartResult> {
     let ended = false;
     this.launch(nodeId);
-    let seen = false;
     await waitUntil(`${nodeId} answers or ends`, ANSWERS_BOUND_MS, async () => {
-      const alive = this.isAlive(nodeId);
-      // Its pid file comes a moment after it.
-      seen ||= alive;
-      ended = seen && !alive;
+      ended = !this.isAlive(nodeId);
       return ended || (await this.report(nodeId)) !== undefined;
     });
     if (!ended) return 'answers';

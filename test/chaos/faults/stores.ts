@@ -21,6 +21,8 @@ const REMEMBERED_AFTER_MS = 2_500;
 const HEARD_BOUND_MS = 30_000;
 /** How long the rest of the cluster is left alone while a node whose store was set back starts. */
 const CALM_MS = 4_000;
+/** Most of a table is older versions that nobody reads any more. */
+const MAX_FLIPS = 8;
 /** LevelDB's log drops the rest of a block of this size when it meets a bad record. */
 const LOG_BLOCK_BYTES = 32 * 1024;
 
@@ -93,7 +95,7 @@ const bitFlip: Fault = {
     scene.whenWhole(async () => {
       const nodeId = scene.claim()!;
       await scene.nodes.kill(nodeId);
-      const flips = Array.from({ length: 1 + scene.random.below(3) }, () => flipBit(scene, nodeId));
+      const flips = Array.from({ length: 1 + scene.random.below(MAX_FLIPS) }, () => flipBit(scene, nodeId));
       scene.say(`${nodeId}: a bit is flipped in ${flips.filter(Boolean).join(', ') || 'nothing'}`);
       await startDamaged(scene, nodeId);
       scene.release(nodeId);
