@@ -6,6 +6,7 @@ import { checkMonotonicReads, checkReadBounds } from '../simulation/checkers/rea
 import { checkReplicasEqual } from '../simulation/checkers/replicas-equal.js';
 import type { Violation } from '../simulation/checkers/violation.js';
 import type { History } from '../simulation/history.js';
+import { SURVIVAL_CHECK } from './survival.js';
 
 /** One checker's word on a run: what it looked at, and what it found. */
 export interface Verdict {
@@ -20,12 +21,14 @@ export interface Evidence {
   stores: ReadonlyMap<string, readonly Entry[]> | undefined;
   rollups: readonly Granularity[];
   replicas: number;
+  /** Entries that were looked at before and after a restart. */
+  survivors: number;
   /** What the run itself saw. */
   seen: readonly Violation[];
 }
 
 /** The checkers of the simulation, on what real processes did and hold. */
-export function judge({ history, stores, rollups, replicas, seen }: Evidence): Verdict[] {
+export function judge({ history, stores, rollups, replicas, survivors, seen }: Evidence): Verdict[] {
   const { increments, reads } = history;
   const operations = `${count(increments.length + reads.length)} operations`;
   const entries = [...(stores?.values() ?? [])].reduce((sum, held) => sum + held.length, 0);
@@ -36,7 +39,16 @@ export function judge({ history, stores, rollups, replicas, seen }: Evidence): V
   });
   const answered = reads.filter((read) => read.value !== undefined).length;
   return [
-    { check: 'nodes come up, stay up and become whole', looked: 'the whole run', violations: [...seen] },
+    {
+      check: 'nodes come up, stay up and become whole',
+      looked: 'the whole run',
+      violations: seen.filter(({ check }) => check !== SURVIVAL_CHECK),
+    },
+    {
+      check: 'what a whole node held survives its restart',
+      looked: `${count(survivors)} entries`,
+      violations: seen.filter(({ check }) => check === SURVIVAL_CHECK),
+    },
     { check: 'every operation ends', looked: operations, violations: checkEndings(history) },
     {
       check: 'reads lie within their bounds',

@@ -8,8 +8,8 @@ import type { Nodes } from './nodes.js';
 import { Operator } from './operator.js';
 
 /** Mean time between two strikes, and how many faults may be going on at once. */
-const EVERY_MS = 1_500;
-const MAX_AT_ONCE = 3;
+const EVERY_MS = 1_800;
+const MAX_AT_ONCE = 2;
 const POLL_MS = 250;
 /** How long a store fault waits for its moment. */
 const WHOLE_BOUND_MS = 60_000;
@@ -18,6 +18,7 @@ export interface NemesisParts {
   nodes: Nodes;
   clients: Clients;
   links: Links | undefined;
+  keyPrefix: string;
   folder: string;
   random: SeededRandom;
   faults: readonly Fault[];
@@ -29,6 +30,8 @@ export class Nemesis implements Scene {
   readonly nodes: Nodes;
   readonly clients: Clients;
   readonly links: Links | undefined;
+  readonly keyPrefix: string;
+  survivors = 0;
   readonly folder: string;
   readonly random: SeededRandom;
   readonly say: (line: string) => void;
@@ -47,10 +50,12 @@ export class Nemesis implements Scene {
   /** The node whose store is in doubt: no second one may be until all are whole again. */
   #doubtful: string | undefined;
 
-  constructor({ nodes, clients, links, folder, random, faults, say }: NemesisParts) {
+  constructor(parts: NemesisParts) {
+    const { nodes, clients, links, keyPrefix, folder, random, faults, say } = parts;
     this.nodes = nodes;
     this.clients = clients;
     this.links = links;
+    this.keyPrefix = keyPrefix;
     this.folder = folder;
     this.random = random;
     this.say = say;

@@ -23,7 +23,8 @@ export async function replicaContents(nodes: Nodes, keyPrefix: string): Promise<
   return stores;
 }
 
-async function keysOf(address: string, keyPrefix: string): Promise<Buffer[]> {
+/** Of the entries that a node holds. */
+export async function keysOf(address: string, keyPrefix: string): Promise<Buffer[]> {
   const operator = connectOperator(address);
   try {
     const keys: Buffer[] = [];
@@ -39,7 +40,12 @@ async function keysOf(address: string, keyPrefix: string): Promise<Buffer[]> {
   }
 }
 
-async function valuesOf({ config, ids }: Nodes, nodeId: string, keys: readonly Buffer[]): Promise<Entry[]> {
+/** The entries of these keys, as far as a node has them. */
+export async function valuesOf(
+  { config, ids }: Nodes,
+  nodeId: string,
+  keys: readonly Buffer[],
+): Promise<Entry[]> {
   const asked = ids.find((id) => id !== nodeId)!;
   const peers = new GrpcPeers({
     config,

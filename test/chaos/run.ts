@@ -99,6 +99,7 @@ class Run {
       links,
       folder,
       faults,
+      keyPrefix: this.#keyPrefix,
       clients: this.#clients,
       random: random.fork('nemesis'),
       say: (line) => this.#note(line),
@@ -176,6 +177,7 @@ class Run {
       stores,
       rollups: nodes.config.rollups,
       replicas: this.#replicas,
+      survivors: this.#nemesis.survivors,
       seen: [...this.#nemesis.violations, ...this.#failedClients(), ...(await this.#bugsInLogs())],
     });
     const report = finalReport({

@@ -10,6 +10,10 @@ export interface Scene {
   clients: Clients;
   /** Undefined when the nodes' connections do not pass through this process. */
   links: Links | undefined;
+  /** What the run's own keys start with. */
+  keyPrefix: string;
+  /** Entries that were looked at before and after a restart. */
+  survivors: number;
   /** For what a fault keeps aside. */
   folder: string;
   random: SeededRandom;

@@ -1,3 +1,4 @@
+import { mustSurvive } from '../survival.js';
 import type { Fault, Scene } from './fault.js';
 
 /** Faults of node processes and of client processes. */
@@ -22,7 +23,7 @@ const kill: Fault = {
     const nodeId = scene.claim();
     if (nodeId === undefined) return false;
     scene.say(`${nodeId} is killed`);
-    await killAndStart(scene, nodeId);
+    await mustSurvive(scene, nodeId, () => killAndStart(scene, nodeId));
     scene.release(nodeId);
     return true;
   },

@@ -10,7 +10,9 @@ import {
   statSync,
   writeSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
+import type { SeededRandom } from '../../simulation/seeded-random.js';
+import { mustSurvive } from '../survival.js';
 import type { Fault, Scene } from './fault.js';
 
 /** Faults that take from a store what it had acknowledged: one node at a time, when all are whole. */
@@ -65,27 +67,39 @@ const wipe: Fault = {
     }),
 };
 
-/** A byte of a table, or of a log in a block that others follow: what is lost in its last block, nobody can know. */
-function flipBit(scene: Scene, nodeId: string): string | undefined {
+/** Bytes of a file that may be hurt: of a log blocks that others follow, for what its end held nobody can know. */
+function vulnerableBytes(name: string, bytes: number): number {
+  return name.endsWith('.log') ? (Math.ceil(bytes / LOG_BLOCK_BYTES) - 2) * LOG_BLOCK_BYTES : bytes;
+}
+
+/** Flips bits of tables or of logs; which, in words. */
+function flipBits(scene: Scene, nodeId: string): string[] {
   const { random } = scene;
   const folder = join(scene.nodes.folder(nodeId), 'db');
-  const files = readdirSync(folder)
-    .map((name) => ({ name, bytes: statSync(join(folder, name)).size }))
-    .map(({ name, bytes }) => ({
-      name,
-      bytes: name.endsWith('.log') ? (Math.ceil(bytes / LOG_BLOCK_BYTES) - 2) * LOG_BLOCK_BYTES : bytes,
-    }))
-    .filter(({ name, bytes }) => /\.(ldb|log)$/.test(name) && bytes > 0);
-  if (files.length === 0) return undefined;
-  const { name, bytes } = random.pick(files);
+  const filesOf = (ending: string) =>
+    readdirSync(folder)
+      .filter((name) => name.endsWith(ending))
+      .map((name) => ({
+        path: join(folder, name),
+        bytes: vulnerableBytes(name, statSync(join(folder, name)).size),
+      }))
+      .filter(({ bytes }) => bytes > 0);
+  // Never both: a gap in the log has the node rebuild its store, and nobody would miss what a table lacks.
+  const kinds = [filesOf('.ldb'), filesOf('.ldb'), filesOf('.log')].filter((files) => files.length > 0);
+  if (kinds.length === 0) return [];
+  const files = random.pick(kinds);
+  return Array.from({ length: 1 + random.below(MAX_FLIPS) }, () => flipBit(random.pick(files), random));
+}
+
+function flipBit({ path, bytes }: { path: string; bytes: number }, random: SeededRandom): string {
   const at = random.below(bytes);
-  const file = openSync(join(folder, name), 'r+');
+  const file = openSync(path, 'r+');
   const byte = Buffer.alloc(1);
   readSync(file, byte, 0, 1, at);
   byte[0]! ^= 1 << random.below(8);
   writeSync(file, byte, 0, 1, at);
   closeSync(file);
-  return `byte ${at} of ${name}`;
+  return `byte ${at} of ${basename(path)}`;
 }
 
 const bitFlip: Fault = {
@@ -94,12 +108,15 @@ const bitFlip: Fault = {
   strike: (scene) =>
     scene.whenWhole(async () => {
       const nodeId = scene.claim()!;
-      await scene.nodes.kill(nodeId);
-      const flips = Array.from({ length: 1 + scene.random.below(MAX_FLIPS) }, () => flipBit(scene, nodeId));
-      scene.say(`${nodeId}: a bit is flipped in ${flips.filter(Boolean).join(', ') || 'nothing'}`);
-      await startDamaged(scene, nodeId);
+      let flips: string[] = [];
+      await mustSurvive(scene, nodeId, async () => {
+        await scene.nodes.kill(nodeId);
+        flips = flipBits(scene, nodeId);
+        scene.say(`${nodeId}: a bit is flipped in ${flips.join(', ') || 'nothing'}`);
+        await startDamaged(scene, nodeId);
+      });
       scene.release(nodeId);
-      return nodeId;
+      return flips.length > 0 ? nodeId : undefined;
     }),
 };
 
