@@ -20,7 +20,6 @@ export function progressLine(
 }
 
 export interface RunSummary {
-  seed: string;
   struck: ReadonlyMap<string, number>;
   lacking: readonly string[];
   tally: Tally;

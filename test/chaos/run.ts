@@ -1,4 +1,4 @@
-import { createWriteStream, mkdirSync, readFileSync } from 'node:fs';
+import { createWriteStream, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Entry } from '../../proto/entry.js';
 import type { ConsistencyLevel } from '../../proto/level.js';
@@ -12,6 +12,7 @@ import type { Fault } from './faults/fault.js';
 import { mergeHistories } from './history-files.js';
 import type { Links } from './links.js';
 import { Nemesis } from './nemesis.js';
+import { NodeLogs } from './node-logs.js';
 import type { Nodes } from './nodes.js';
 import { replicaContents } from './replica-contents.js';
 import { finalReport, progressLine } from './report.js';
@@ -66,6 +67,7 @@ class Run {
   readonly #clients: Clients;
   readonly #nemesis: Nemesis;
   readonly #log: ReturnType<typeof createWriteStream>;
+  readonly #logs: NodeLogs;
   readonly #startMs = performance.now();
   #replicas = 3;
 
@@ -76,6 +78,7 @@ class Run {
     const startNs = process.hrtime.bigint();
     this.#keyPrefix = `chaos-${seed}-${Date.now().toString(36)}-`;
     mkdirSync(join(folder, 'history'), { recursive: true });
+    this.#logs = new NodeLogs(nodes.ids.map((id) => nodes.logFile(id)));
     this.#log = createWriteStream(join(folder, 'chaos.log'));
     this.#replicas = Object.values(nodes.config.replication).reduce((sum, n) => sum + n, 0);
     this.#clients = new Clients({
@@ -170,7 +173,7 @@ class Run {
     stores: Map<string, Entry[]> | undefined,
     equalAfterMs: number | undefined,
   ): Promise<RunOutcome> {
-    const { nodes, lacking, seed } = this.#options;
+    const { nodes, lacking } = this.#options;
     const history = await mergeHistories(this.#clients.runs);
     const verdicts = judge({
       history,
@@ -178,10 +181,9 @@ class Run {
       rollups: nodes.config.rollups,
       replicas: this.#replicas,
       survivors: this.#nemesis.survivors,
-      seen: [...this.#nemesis.violations, ...this.#failedClients(), ...(await this.#bugsInLogs())],
+      seen: [...this.#nemesis.violations, ...this.#failedClients(), ...this.#bugsInLogs()],
     });
     const report = finalReport({
-      seed,
       struck: this.#nemesis.struck,
       lacking,
       tally: this.#clients.tally(),
@@ -203,7 +205,7 @@ class Run {
       .map(({ name, failed }) => ({ check: 'client processes end in order', detail: `${name} ${failed}` }));
   }
 
-  async #bugsInLogs(): Promise<Violation[]> {
+  #bugsInLogs(): Violation[] {
     const times = this.#countInLogs('two shards of one producer and sequence differ');
     return times === 0
       ? []
@@ -212,9 +214,7 @@ class Run {
 
   #countInLogs(text: string): number {
     const { nodes } = this.#options;
-    let times = 0;
-    for (const id of nodes.ids) times += readFileSync(nodes.logFile(id), 'utf8').split(text).length - 1;
-    return times;
+    return nodes.ids.reduce((times, id) => times + this.#logs.count(nodes.logFile(id), text), 0);
   }
 
   #note(line: string): void {

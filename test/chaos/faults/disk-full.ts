@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, cpSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Nodes } from '../nodes.js';
 import type { Fault } from './fault.js';
@@ -29,6 +29,8 @@ export function mountSmallDisk(nodes: Nodes, nodeId: string): SmallDisk | { lack
   return {
     nodeId,
     unmount: () => {
+      // What it holds stays beside it, for whoever looks into a failed run.
+      cpSync(folder, `${folder}.kept`, { recursive: true });
       try {
         run('umount', ['-l', folder]);
       } catch {
