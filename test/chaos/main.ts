@@ -6,10 +6,11 @@ import type { Drill, Finding } from './drills/drill.js';
 import { lostStores } from './drills/lost-stores.js';
 import { majorityLoss } from './drills/majority-loss.js';
 import { importWithKills, realImport } from './drills/real-import.js';
+import { rebuild } from './drills/rebuild.js';
 import { sdkProcesses } from './drills/sdk-processes.js';
 
 /** `npm run test:chaos`: the drills at full length, on real processes, with progress and a table at the end. */
-const DRILLS: Drill[] = [realImport, importWithKills, sdkProcesses, majorityLoss, lostStores];
+const DRILLS: Drill[] = [realImport, importWithKills, sdkProcesses, majorityLoss, lostStores, rebuild];
 const FIRST_PORT = 24_101;
 
 async function runDrill(drill: Drill, seconds: number): Promise<Finding[]> {
