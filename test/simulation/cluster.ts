@@ -12,6 +12,7 @@ import type { Plants } from './plants.js';
 import { SimProcess } from './process.js';
 import { serveNode, simPeers } from './rpc.js';
 import type { SeededRandom } from './seeded-random.js';
+import { tellEntries } from './story.js';
 import type { Trace } from './trace.js';
 import type { VirtualClock, VirtualTime } from './virtual-time.js';
 
@@ -138,6 +139,7 @@ export class SimCluster {
     });
     if (opened.opening.doubts.length > 0) this.versions.forget(nodeId);
     this.versions.reopened(nodeId, this.disks.entries(nodeId));
+    this.#tell(nodeId, 'starts with');
     const watched = { ...opened, store: this.#watch(opened.store, nodeId) };
     machine.store = watched.store;
     return this.#parts.plants.openStore?.(watched) ?? watched;
@@ -146,11 +148,14 @@ export class SimCluster {
   /** The store, with every merge shown to the version checker. */
   #watch(store: Store, nodeId: string): Store {
     const { versions } = this;
+    const tell = (entries: readonly Entry[]) =>
+      tellEntries(this.#parts.trace, `${nodeId} is to merge`, entries);
     return new Proxy(store, {
       get(target, name) {
         if (name === 'merge') {
           return (entries: readonly Entry[]) => {
             versions.merged(nodeId, entries);
+            tell(entries);
             return target.merge(entries);
           };
         }
@@ -158,6 +163,16 @@ export class SimCluster {
         return typeof value === 'function' ? value.bind(target) : value;
       },
     });
+  }
+
+  /** For the story: what every node holds. */
+  tellContents(): void {
+    for (const { nodeId } of this.nodes) this.#tell(nodeId, 'holds');
+  }
+
+  #tell(nodeId: string, verb: string): void {
+    const { trace } = this.#parts;
+    if (trace.keepsStory) tellEntries(trace, `${nodeId} ${verb}`, this.disks.entries(nodeId));
   }
 
   #logger(nodeId: string) {
