@@ -15,6 +15,7 @@ import type { SeededRandom } from './seeded-random.js';
 import { tellEntries } from './story.js';
 import type { Trace } from './trace.js';
 import type { VirtualClock, VirtualTime } from './virtual-time.js';
+import { PendingMerges, watchMerges } from './watched-store.js';
 
 export interface ClusterParts {
   config: SimConfiguration;
@@ -32,6 +33,7 @@ export class SimNode {
   process: SimProcess | undefined;
   node: TallyNode | undefined;
   store: Store | undefined;
+  pending = new PendingMerges();
   /** Greater at every start, and at least the wall time in seconds. */
   generation = 0;
   starts = 0;
@@ -140,29 +142,14 @@ export class SimCluster {
     if (opened.opening.doubts.length > 0) this.versions.forget(nodeId);
     this.versions.reopened(nodeId, this.disks.entries(nodeId));
     this.#tell(nodeId, 'starts with');
-    const watched = { ...opened, store: this.#watch(opened.store, nodeId) };
-    machine.store = watched.store;
-    return this.#parts.plants.openStore?.(watched) ?? watched;
-  }
-
-  /** The store, with every merge shown to the version checker. */
-  #watch(store: Store, nodeId: string): Store {
-    const { versions } = this;
-    const tell = (entries: readonly Entry[]) =>
+    machine.pending = new PendingMerges();
+    const store = watchMerges(opened.store, machine.pending, (entries) => {
+      this.versions.merged(nodeId, entries);
       tellEntries(this.#parts.trace, `${nodeId} is to merge`, entries);
-    return new Proxy(store, {
-      get(target, name) {
-        if (name === 'merge') {
-          return (entries: readonly Entry[]) => {
-            versions.merged(nodeId, entries);
-            tell(entries);
-            return target.merge(entries);
-          };
-        }
-        const value: unknown = Reflect.get(target, name, target);
-        return typeof value === 'function' ? value.bind(target) : value;
-      },
     });
+    const watched = { ...opened, store };
+    machine.store = store;
+    return this.#parts.plants.openStore?.(watched) ?? watched;
   }
 
   /** For the story: what every node holds. */
@@ -271,16 +258,21 @@ export class SimCluster {
 
   /** What each node holds of what is bounded. */
   held(): Held[] {
-    const limit = this.#parts.config.cluster.limits.maxHintBytesPerTarget;
-    const names = this.nodes.map(({ nodeId }) => nodeId);
-    return names.flatMap((nodeId) =>
-      names.map((target) => ({
+    const { maxHintBytesPerTarget, maxPendingMergeBytes } = this.#parts.config.cluster.limits;
+    return this.nodes.flatMap(({ nodeId, pending }) => [
+      {
+        nodeId,
+        what: 'bytes of merges that wait',
+        amount: pending.bytes,
+        limit: Math.max(maxPendingMergeBytes, pending.largest),
+      },
+      ...this.nodes.map(({ nodeId: target }) => ({
         nodeId,
         what: `hint bytes for ${target}`,
         amount: this.disks.hintBytes(nodeId, target),
-        limit,
+        limit: maxHintBytesPerTarget,
       })),
-    );
+    ]);
   }
 
   /** What stands on each node's disk. */
