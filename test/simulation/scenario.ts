@@ -26,6 +26,8 @@ export interface RunResult {
   seed: number;
   configuration: string;
   datacenters: number;
+  /** What the shrinker may make less of. */
+  config: Pick<SimConfiguration, 'sdkClients' | 'plainClients' | 'readers' | 'keys' | 'safetyMs'>;
   violations: Violation[];
   /** Hash of everything that was delivered and done: the same for the same seed. */
   hash: string;
@@ -67,10 +69,12 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
   const run = new Run(config, schedule, options);
   const violations = await run.run();
   const { user, system } = process.cpuUsage(cpu);
+  const { sdkClients, plainClients, readers, keys, safetyMs } = config;
   return {
     seed,
     configuration: describeConfiguration(config),
     datacenters: Object.keys(config.cluster.replication).length,
+    config: { sdkClients, plainClients, readers, keys, safetyMs },
     violations,
     hash: run.trace.hash(),
     events: run.time.events,
@@ -143,6 +147,7 @@ class Run {
     for (const workload of workloads.others) workload.stop();
     workloads.sdk.stop();
     const live = await this.#converge();
+    this.#cluster.tellContents();
     return [...live, ...this.#check()];
   }
 
