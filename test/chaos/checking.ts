@@ -5,7 +5,7 @@ import { checkFinalValues } from '../simulation/checkers/final-value.js';
 import { checkMonotonicReads, checkReadBounds } from '../simulation/checkers/reads.js';
 import { checkReplicasEqual } from '../simulation/checkers/replicas-equal.js';
 import type { Violation } from '../simulation/checkers/violation.js';
-import type { History } from '../simulation/history.js';
+import { type History, overlappingLevels } from '../simulation/history.js';
 import { SURVIVAL_CHECK } from './survival.js';
 
 /** One checker's word on a run: what it looked at, and what it found. */
@@ -30,6 +30,7 @@ export interface Evidence {
 /** The checkers of the simulation, on what real processes did and hold. */
 export function judge({ history, stores, rollups, replicas, survivors, seen }: Evidence): Verdict[] {
   const { increments, reads } = history;
+  const overlapping = overlappingLevels({ dc1: replicas });
   const operations = `${count(increments.length + reads.length)} operations`;
   const entries = [...(stores?.values() ?? [])].reduce((sum, held) => sum + held.length, 0);
   const ofStores = (check: string, find: (held: NonNullable<typeof stores>) => Violation[]): Verdict => ({
@@ -53,12 +54,12 @@ export function judge({ history, stores, rollups, replicas, survivors, seen }: E
     {
       check: 'reads lie within their bounds',
       looked: `${count(answered)} reads`,
-      violations: checkReadBounds(history, rollups),
+      violations: checkReadBounds(history, rollups, overlapping),
     },
     {
       check: 'quorum reads never go backwards',
       looked: `${count(answered)} reads`,
-      violations: checkMonotonicReads(history),
+      violations: checkMonotonicReads(history, rollups, overlapping),
     },
     ofStores('replicas are equal', (held) => checkReplicasEqual(held, replicas)),
     ofStores('final values are exact', (held) => checkFinalValues(increments, held, rollups)),

@@ -28,6 +28,7 @@ async function addFile(history: History, run: ClientRun): Promise<void> {
         value,
         timestampMs,
         level,
+        impossible: false,
         outcome: 'waiting',
         ...span(began, null),
       };
