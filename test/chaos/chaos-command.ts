@@ -30,7 +30,7 @@ export interface ChaosOptions {
 }
 
 const DISK_FULL = 'disk-full';
-const ALL_FAULTS = [...PROCESS_FAULTS, ...NETWORK_FAULTS, ...STORE_FAULTS]
+export const ALL_FAULTS = [...PROCESS_FAULTS, ...NETWORK_FAULTS, ...STORE_FAULTS]
   .map(({ name }) => name)
   .concat(DISK_FULL);
 

@@ -51,6 +51,7 @@ export function judge({ history, stores, rollups, replicas, survivors, seen }: E
       violations: seen.filter(({ check }) => check === SURVIVAL_CHECK),
     },
     { check: 'every operation ends', looked: operations, violations: checkEndings(history) },
+    { check: 'a living SDK gets all acknowledged', looked: operations, violations: unacknowledged(history) },
     {
       check: 'reads lie within their bounds',
       looked: `${count(answered)} reads`,
@@ -64,6 +65,18 @@ export function judge({ history, stores, rollups, replicas, survivors, seen }: E
     ofStores('replicas are equal', (held) => checkReplicasEqual(held, replicas)),
     ofStores('final values are exact', (held) => checkFinalValues(increments, held, rollups)),
   ];
+}
+
+/** Once the faults are over nothing that the SDK took stays open: it was written until it was acknowledged. */
+function unacknowledged({ increments }: History): Violation[] {
+  return increments
+    .filter(
+      ({ producer, outcome }) => producer === 'sdk' && (outcome === 'in doubt' || outcome === 'waiting'),
+    )
+    .map(({ client, key, eventType, level, beganMs }) => ({
+      check: 'a living SDK gets all acknowledged',
+      detail: `${client}'s increment of ${key}/${eventType} at ${level} began at ${beganMs.toFixed(1)} ms`,
+    }));
 }
 
 const count = (n: number) => n.toLocaleString('en');

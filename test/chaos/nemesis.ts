@@ -47,7 +47,7 @@ export class Nemesis implements Scene {
   #over = false;
   /** A store fault waits for its moment, or has it: nothing else begins. */
   #calm = false;
-  /** The node whose store is in doubt: no second one may be until all are whole again. */
+  /** The node whose store is in doubt: no second one may be until it is whole again. */
   #doubtful: string | undefined;
 
   constructor(parts: NemesisParts) {
@@ -156,9 +156,9 @@ export class Nemesis implements Scene {
   }
 
   async #untilWhole(nodeId: string): Promise<void> {
-    while (!this.#over && !(await this.nodes.allWhole())) await this.pass(POLL_MS, POLL_MS);
+    while (!this.#over && !(await this.nodes.isWhole(nodeId))) await this.pass(POLL_MS, POLL_MS);
     if (this.#over) return;
-    this.say(`all are whole again, ${nodeId} too`);
+    this.say(`${nodeId} is whole again`);
     this.#doubtful = undefined;
   }
 

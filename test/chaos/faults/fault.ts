@@ -29,9 +29,9 @@ export interface Scene {
   /** Starts a node and says whether it came up; what keeps it from it is a violation unless `mayFail`. */
   start(nodeId: string, options?: { mayFail: boolean }): Promise<boolean>;
   /**
-   * Runs `act` when every node is up and whole, no store is in doubt and no other fault is going on; then no
-   * store fault may strike until all are whole again. `act` gives the node whose store it damaged. False when
-   * that moment did not come, or nothing was damaged.
+   * Runs `act` when every node is up and whole, no store is in doubt and no other fault is going on. `act` gives
+   * the node whose store it damaged: no store fault may strike until that one is whole again. False when the
+   * moment did not come, or nothing was damaged.
    */
   whenWhole(act: () => Promise<string | undefined>): Promise<boolean>;
 }

@@ -4,7 +4,9 @@ import { directTransport } from './direct-transport.js';
 import type { EndOutcome } from './records.js';
 import { CALL_TIMEOUT_MS, paced, randomIncrement, randomRead, readOf, type WorkerParts } from './setup.js';
 
-const CLOSE_MS = 90_000;
+/** Far more than it takes once the faults are over. */
+const SETTLE_MS = 60_000;
+const CLOSE_MS = 30_000;
 const FLUSH_EVERY_MS = 1_000;
 const MAX_WAITING = 20_000;
 
@@ -21,6 +23,7 @@ export async function runSdk(parts: WorkerParts): Promise<void> {
   });
   clearInterval(flushing);
   application.flush();
+  await Promise.race([application.settled(), new Promise((resolve) => setTimeout(resolve, SETTLE_MS))]);
   // What is not acknowledged by the end of this is in doubt.
   await client.close({ timeoutMs: CLOSE_MS }).catch(() => undefined);
   await application.settled();
