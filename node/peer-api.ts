@@ -4,6 +4,7 @@ import type { PeerRequest, ReplyBody, RequestBody } from '../proto/peer-message.
 import type { Gossiper } from './gossip/gossiper.js';
 import type { NodeContext } from './quorum/context.js';
 import { packRows } from './quorum/replica.js';
+import type { RegisterPeer } from './register-peer.js';
 import { HASH_BYTES, type HashTree, LeafSet } from './repair/hash-tree.js';
 import { END_OF_ENTRIES, FIRST_ENTRY, scanLeaves, successor } from './repair/leaf-scan.js';
 import type { PeerMemory } from './repair/peer-memory.js';
@@ -15,6 +16,7 @@ export interface PeerApiParts {
   gossiper: Gossiper;
   tree: HashTree;
   memory: PeerMemory;
+  registers: RegisterPeer;
   /** The newest batch that the others may remember of this store. */
   toldBatch(): number;
 }
@@ -76,6 +78,8 @@ export class PeerApi {
       }
       case 'row':
         return this.#row(request.body.row);
+      default:
+        return this.#parts.registers.answer(from, request);
     }
   }
 
@@ -114,7 +118,9 @@ export class PeerApi {
       const last = page.entries.at(-1);
       if (last !== undefined) start = successor(last.key);
     }
-    return { keys, hashes: Buffer.concat(hashes), more, whole: context.replica.whole };
+    // Asked last: the scan itself may have met bad records. What they held is not among the keys.
+    const whole = context.replica.whole && context.replica.store.damagedRows().length === 0;
+    return { keys, hashes: Buffer.concat(hashes), more, whole };
   }
 
   async #row(row: Buffer): Promise<ReplyBody<'row'>> {

@@ -3,6 +3,7 @@ import { asTallyringError } from '../../proto/errors.js';
 import type { NodeContext } from '../quorum/context.js';
 import type { Exchange } from './exchange.js';
 import { LeafSet } from './hash-tree.js';
+import type { Reentry } from './reentry.js';
 
 const ASK_EVERY_MS = 250;
 const ASK_MS = 2_000;
@@ -10,6 +11,7 @@ const ASK_MS = 2_000;
 export interface RecoveryParts {
   context: NodeContext;
   exchange: Exchange;
+  reentry: Reentry;
   /**
    * The newest batch that the store had when it was opened. What was committed since says nothing about what
    * it had before: until that question is settled, the others are told this number (`toldBatch`).
@@ -39,6 +41,8 @@ export class Recovery {
   #stopped = false;
   /** Whether it is known if the store was whole when it was opened. */
   #settled = false;
+  /** Entries taken from each other replica, over all attempts. */
+  readonly #pulled = new Map<string, number>();
   /** What is waited for, for operators; empty when done. */
   waitsFor = 'the other replicas to say whether this store is whole';
 
@@ -57,10 +61,10 @@ export class Recovery {
 
   /** Resolves with true when the store is whole, with false when the node stopped before it was. */
   async run(): Promise<boolean> {
-    const { context, doubts, declaredWhole, lossAccepted, renewStore } = this.#parts;
+    const { context, doubts, declaredWhole, lossAccepted } = this.#parts;
     const told = declaredWhole || lossAccepted === true;
     const reasons = told ? [] : [...doubts];
-    if (!declaredWhole && lossAccepted) await renewStore([...doubts, 'an operator accepted the loss']);
+    if (!declaredWhole && lossAccepted) await this.#acceptLoss();
     if (!told && reasons.length === 0) {
       const found = await this.#askOthers();
       if (found !== undefined) reasons.push(found);
@@ -77,6 +81,16 @@ export class Recovery {
     await this.#parts.declareWhole();
     this.waitsFor = '';
     return true;
+  }
+
+  /** What can be had of the others at once is taken; nothing is waited for. */
+  async #acceptLoss(): Promise<void> {
+    const { doubts, renewStore, reentry, context } = this.#parts;
+    await renewStore([...doubts, 'an operator accepted the loss']);
+    await reentry.run(
+      this.#others().filter((id) => context.membership.isLive(id)),
+      () => true,
+    );
   }
 
   #others(): string[] {
@@ -128,20 +142,36 @@ export class Recovery {
     }
   }
 
-  /** Waits until no request that counted the former store lives, then merges what enough others hold. */
+  /**
+   * Waits until no request that counted the former store lives; has the others fence every owner of a register
+   * that counted it; then merges what enough of them hold.
+   */
   async #rebuild(reasons: readonly string[]): Promise<void> {
     const { context } = this.#parts;
-    this.waitsFor = 'requests that may have counted the former store to end';
+    this.waitsFor = 'requests that may have counted the former store to end (step 1 of 3)';
     await this.#parts.renewStore(reasons);
     this.#settled = true; // nobody remembers anything of the new storeId
     await sleep(context.timers, context.limits.maxRequestMs);
+    await this.#reenter();
     const merged = new Set<string>();
     while (!this.#stopped) {
-      const missing = this.#missing(merged);
-      if (missing === undefined) return;
-      this.waitsFor = missing;
+      if (this.#missing(merged) === undefined) return;
+      this.#tellMerging(merged);
       for (const other of this.#others()) if (!merged.has(other)) await this.#mergeFrom(other, merged);
       if (this.#missing(merged) !== undefined) await sleep(context.timers, ASK_EVERY_MS);
+    }
+  }
+
+  async #reenter(): Promise<void> {
+    const { context, reentry } = this.#parts;
+    const enough = (noted: ReadonlySet<string>) => this.#missing(noted) === undefined;
+    while (!this.#stopped) {
+      const missing = this.#missing(NOBODY);
+      if (missing === undefined) return; // nobody else holds anything
+      this.waitsFor = `registers: ${missing} (step 2 of 3)`;
+      const live = this.#others().filter((id) => context.membership.isLive(id));
+      if (await reentry.run(live, enough)) return;
+      await sleep(context.timers, ASK_EVERY_MS);
     }
   }
 
@@ -161,12 +191,23 @@ export class Recovery {
     return undefined;
   }
 
+  #tellMerging(merged: ReadonlySet<string>): void {
+    const pulled = [...this.#pulled].map(([other, entries]) => `${entries} entries from ${other}`);
+    const soFar = pulled.length > 0 ? `; pulled ${pulled.join(', ')}` : '';
+    this.waitsFor = `${this.#missing(merged) ?? 'the merge to end'}${soFar} (step 3 of 3)`;
+  }
+
   async #mergeFrom(other: string, merged: Set<string>): Promise<void> {
     const { context, exchange } = this.#parts;
     if (!context.membership.isLive(other) || this.#stopped) return;
+    const onPulled = (entries: number) => {
+      this.#pulled.set(other, (this.#pulled.get(other) ?? 0) + entries);
+      this.#tellMerging(merged);
+    };
     try {
-      const { pulled, whole } = await exchange.run(other, LeafSet.all());
+      const { pulled, whole } = await exchange.run(other, LeafSet.all(), onPulled);
       if (whole) merged.add(other);
+      this.#tellMerging(merged);
       context.logger.info({ other, pulled, whole }, 'recovery merged what a replica holds');
     } catch (error) {
       const { code, message } = asTallyringError(error);
@@ -174,3 +215,5 @@ export class Recovery {
     }
   }
 }
+
+const NOBODY: ReadonlySet<string> = new Set();

@@ -26,6 +26,8 @@ export interface SimConfiguration {
   sdkClients: number;
   plainClients: number;
   readers: number;
+  /** Processes that contend for registers. */
+  registerOwners: number;
   /** Increments per client and second. */
   rate: number;
   keys: number;
@@ -78,6 +80,7 @@ export function configurationOf(seed: number, scale = 1): SimConfiguration {
     eventTypes: ['view', 'like', 'watch_ms'].slice(0, 1 + random.below(3)),
     negativeValues: random.chance(0.3),
     levels: levelsOf(random, losesStores, twoDatacenters),
+    registerOwners: random.pick([0, 0, 2, 3]),
     sdkMaxCells: random.chance(0.3) ? random.pick([12, 40]) : 10_000,
   };
 }
@@ -100,6 +103,7 @@ export function clientNames(config: SimConfiguration): string[] {
     ...named('sdk', config.sdkClients),
     ...named('plain', config.plainClients),
     ...named('reader', config.readers),
+    ...named('owner', config.registerOwners),
   ];
 }
 

@@ -1,7 +1,7 @@
 import { Packr } from 'msgpackr';
 import type { ClientTransport, NodeConnection } from '../../client/transport.js';
 import type { PeerHandler, Peers } from '../../node/peers.js';
-import type { CallOptions, ClientCalls, NodeCalls } from '../../proto/calls.js';
+import type { CallOptions, ClientCalls, NodeCalls, RegisterCalls } from '../../proto/calls.js';
 import {
   asTallyringError,
   type ErrorData,
@@ -21,7 +21,17 @@ import type { SimProcess } from './process.js';
 
 const packr = new Packr({ int64AsType: 'bigint', useRecords: false });
 
-const CLIENT_METHODS = ['describe', 'mintProducer', 'flush', 'increment', 'get', 'stats'] as const;
+const CLIENT_METHODS = [
+  'describe',
+  'mintProducer',
+  'flush',
+  'increment',
+  'get',
+  'stats',
+  'acquireRegister',
+  'writeRegister',
+  'readRegister',
+] as const;
 type ClientMethod = (typeof CLIENT_METHODS)[number];
 
 async function frame(answer: () => Promise<Buffer>): Promise<Buffer> {
@@ -114,7 +124,7 @@ export function simClientTransport(
           method,
           (...args: unknown[]) => call(method, args.slice(0, -1), args.at(-1) as CallOptions),
         ]),
-      ) as unknown as ClientCalls;
+      ) as unknown as ClientCalls & RegisterCalls;
       const connection: NodeConnection = {
         ...calls,
         address,

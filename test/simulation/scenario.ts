@@ -3,6 +3,7 @@ import { checkFinalValues } from './checkers/final-value.js';
 import { LimitWatch } from './checkers/limits.js';
 import { checkMonotonicReads, checkReadBounds } from './checkers/reads.js';
 import { checkRefusals } from './checkers/refusals.js';
+import { checkRegisters } from './checkers/registers.js';
 import { checkReplicasEqual } from './checkers/replicas-equal.js';
 import type { Violation } from './checkers/violation.js';
 import { SimCluster } from './cluster.js';
@@ -13,6 +14,7 @@ import { Nemesis } from './nemesis.js';
 import { SimNetwork } from './network.js';
 import { burstClient, plainClient } from './plain-clients.js';
 import type { Plants } from './plants.js';
+import { RegisterOwner } from './register-owners.js';
 import { scheduleOf } from './schedule.js';
 import { SdkClients } from './sdk-clients.js';
 import { SeededRandom } from './seeded-random.js';
@@ -174,6 +176,9 @@ class Run {
     };
     for (let i = 1; i <= this.#config.plainClients; i++) others.push(plainClient(parts, `plain-${i}`));
     for (let i = 1; i <= this.#config.readers; i++) readers.push(new Reader(parts, `reader-${i}`));
+    for (let i = 1; i <= this.#config.registerOwners; i++) {
+      others.push(new RegisterOwner(parts, `owner-${i}`));
+    }
     const sdk = new SdkClients(parts, this.#plants);
     return { sdk, others: [...others, ...readers], burst: burstClient(parts) };
   }
@@ -214,6 +219,7 @@ class Run {
       ...checkRefusals(this.history.increments),
       ...checkReadBounds(this.history, rollups, overlapping),
       ...checkMonotonicReads(this.history, rollups, overlapping),
+      ...checkRegisters(this.history.registers),
       ...this.#replicasDiffer(),
       ...checkFinalValues(this.history.increments, this.#cluster.stores(), rollups),
       ...this.#cluster.failedStarts.map((detail) => ({ check: 'nodes start', detail })),

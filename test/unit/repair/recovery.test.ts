@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { Writes } from '../../../node/quorum/writes.js';
 import { Exchange } from '../../../node/repair/exchange.js';
 import { Recovery, type RecoveryParts } from '../../../node/repair/recovery.js';
+import { Reentry } from '../../../node/repair/reentry.js';
 import { shardEntry, World, type WorldOptions } from '../quorum/world.js';
 
 const SECOND = 1_000;
@@ -20,6 +21,7 @@ async function restarted(options: WorldOptions = {}, parts: Partial<RecoveryPart
   const recovery = new Recovery({
     context: a.context,
     exchange: new Exchange(a.context, 1e9),
+    reentry: new Reentry(a.context, a.registers.memory),
     openedAtBatch,
     doubts: [],
     declaredWhole: false,
@@ -135,9 +137,10 @@ describe('recovery', () => {
     const run = recovery.run();
     const { maxRequestMs } = world.limits;
     await world.time.run(world.time.nowMs + maxRequestMs - 1);
+    expect(recovery.waitsFor).toMatch(/\(step 1 of 3\)$/);
     expect(world.calls.filter(({ kind }) => kind === 'leafEntries')).toHaveLength(0);
     await world.time.run(world.time.nowMs + 10 * SECOND);
-    expect(recovery.waitsFor).toMatch(/^2 of (b, c|c, b) /);
+    expect(recovery.waitsFor).toMatch(/^registers: 2 of (b, c|c, b) /);
     expect(recovery.waitsFor).toContain('left: c');
     world.node('c').whole = true;
     expect(await world.time.settle(run, SECOND)).toBe(true);
@@ -145,6 +148,23 @@ describe('recovery', () => {
     for (const id of ['b', 'c']) {
       expect(content).toEqual(expect.arrayContaining(await world.node(id).content()));
     }
+  });
+
+  it('tells how much it has merged from whom', async () => {
+    const { world, recovery, put } = await restarted({}, { doubts: ['a gap'] });
+    await put('b', 'only-b');
+    await put('b', 'only-b-2');
+    let refusals = 0;
+    // The second replica fails in the merge, again and again: it is waited for.
+    world.fate = ({ to, kind }) =>
+      to === 'c' && kind === 'leafEntries' && ++refusals > 0 ? 'refused' : undefined;
+    const run = recovery.run();
+    await world.time.run(world.time.nowMs + world.limits.maxRequestMs + 2 * SECOND);
+    expect(refusals).toBeGreaterThan(1);
+    expect(recovery.waitsFor).toMatch(/left: c; pulled 2 entries from b \(step 3 of 3\)$/);
+    world.fate = () => undefined;
+    expect(await world.time.settle(run, 10 * SECOND)).toBe(true);
+    expect(recovery.waitsFor).toBe('');
   });
 
   it('goes on when a replica fails in the middle', async () => {
@@ -171,7 +191,7 @@ describe('recovery', () => {
     const former = accepted.store.storeId;
     accepted.remember('b', accepted.openedAtBatch + 50);
     accepted.world.down.add('c');
-    expect(await accepted.world.time.settle(accepted.recovery.run(), 1)).toBe(true);
+    expect(await accepted.world.time.settle(accepted.recovery.run(), SECOND)).toBe(true);
     expect(accepted.state()).toEqual({ renewed: 1, declared: 1 });
     expect(accepted.store.storeId).not.toBe(former);
   });
