@@ -218,7 +218,7 @@ class Run {
       ...checkEndings(this.history),
       ...checkRefusals(this.history.increments),
       ...checkReadBounds(this.history, rollups, overlapping),
-      ...checkMonotonicReads(this.history, rollups, overlapping),
+      ...checkMonotonicReads(this.history, overlapping),
       ...checkRegisters(this.history.registers),
       ...this.#replicasDiffer(),
       ...checkFinalValues(this.history.increments, this.#cluster.stores(), rollups),
