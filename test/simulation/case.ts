@@ -13,6 +13,7 @@ export interface Cut {
   sdkClients?: number;
   plainClients?: number;
   readers?: number;
+  registerOwners?: number;
   keys?: number;
   safetyMs?: number;
 }

@@ -66,6 +66,8 @@ export class SimCluster {
   /** Starts that failed, in words: an operator would look into these. */
   readonly failedStarts: string[] = [];
   readonly #parts: ClusterParts;
+  /** Of all nodes together: nobody looks at them, and each would cost more than many a start. */
+  readonly #metrics = createMetrics('simulated');
 
   constructor(parts: ClusterParts) {
     this.#parts = parts;
@@ -106,7 +108,7 @@ export class SimCluster {
       timers: process,
       random: random.fork(`${nodeId}/${started}`),
       logger: this.#logger(nodeId),
-      metrics: createMetrics(nodeId),
+      metrics: this.#metrics,
       peers: simPeers(this.network, process),
       openStore: (onCommit) => this.#openStore(machine, process, onCommit),
     });
@@ -133,6 +135,7 @@ export class SimCluster {
     const opened = await this.disks.open(nodeId, {
       clock: machine.clock,
       timers: process,
+      metrics: this.#metrics,
       onCommit: (changes) => {
         if (!process.alive) return;
         this.versions.committed(nodeId, changes);

@@ -50,7 +50,9 @@ export function configurationOf(seed: number, scale = 1): SimConfiguration {
   const nodes = replicas + (replicas === 3 ? random.below(3) : 0);
   const faultEveryMs: SimConfiguration['faultEveryMs'] = {};
   for (const kind of FAULT_KINDS) {
-    if (random.chance(STORE_FAULTS.has(kind) ? 0.2 : 0.4)) faultEveryMs[kind] = random.between(1_000, 8_000);
+    const rarely = kind === 'rolling restart' ? 3 : 1; // it strikes every node
+    if (!random.chance(STORE_FAULTS.has(kind) ? 0.2 : 0.4)) continue;
+    faultEveryMs[kind] = rarely * random.between(1_000, 8_000);
   }
   const losesStores = Object.keys(faultEveryMs).some((kind) => STORE_FAULTS.has(kind as FaultKind));
   const on = () => random.chance(0.5);

@@ -1,5 +1,5 @@
 import type { ClusterConfig } from '../../node/config.js';
-import { createMetrics } from '../../node/metrics.js';
+import type { Metrics } from '../../node/metrics.js';
 import { RECORDS_PREFIX } from '../../node/storage/keyspace.js';
 import { MemoryDisk } from '../../node/storage/memory-disk.js';
 import { openMemoryStore } from '../../node/storage/memory-store.js';
@@ -44,7 +44,10 @@ export class SimDisks {
     }
   }
 
-  open(nodeId: string, parts: { clock: Clock; timers: Timers; onCommit: OnCommit }): Promise<OpenedStore> {
+  open(
+    nodeId: string,
+    parts: { clock: Clock; timers: Timers; metrics: Metrics; onCommit: OnCommit },
+  ): Promise<OpenedStore> {
     const { cluster, limits, durability } = this.#cluster;
     return openMemoryStore({
       ...parts,
@@ -54,7 +57,6 @@ export class SimDisks {
       limits,
       durability,
       logger: silentLogger,
-      metrics: createMetrics(nodeId),
     });
   }
 

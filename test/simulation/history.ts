@@ -29,7 +29,7 @@ export interface IncrementRecord extends Span {
   timestampMs: number;
   level: ConsistencyLevel;
   /** Validation must refuse it: it counts nowhere, whatever became of it. */
-  impossible: boolean;
+  impossible?: boolean;
   outcome: IncrementOutcome;
   error?: ErrorData;
 }
@@ -94,3 +94,6 @@ export function overlappingLevels(replication: Readonly<Record<string, number>>)
   const levels = Object.keys(asked) as ConsistencyLevel[];
   return new Set(levels.filter((level) => asked[level]! <= total && asked[level]! * 2 > total));
 }
+
+/** Of three replicas, in whichever datacenters. */
+export const OVERLAPPING: ReadonlySet<ConsistencyLevel> = overlappingLevels({ dc1: 2, dc2: 1 });

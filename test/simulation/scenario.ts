@@ -1,3 +1,4 @@
+import type { Cut } from './case.js';
 import { checkEndings } from './checkers/endings.js';
 import { checkFinalValues } from './checkers/final-value.js';
 import { LimitWatch } from './checkers/limits.js';
@@ -27,7 +28,7 @@ export interface RunResult {
   configuration: string;
   datacenters: number;
   /** What the shrinker may make less of. */
-  config: Pick<SimConfiguration, 'sdkClients' | 'plainClients' | 'readers' | 'keys' | 'safetyMs'>;
+  config: Required<Omit<Cut, 'without'>>;
   violations: Violation[];
   /** Hash of everything that was delivered and done: the same for the same seed. */
   hash: string;
@@ -69,12 +70,12 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
   const run = new Run(config, schedule, options);
   const violations = await run.run();
   const { user, system } = process.cpuUsage(cpu);
-  const { sdkClients, plainClients, readers, keys, safetyMs } = config;
+  const { sdkClients, plainClients, readers, registerOwners, keys, safetyMs } = config;
   return {
     seed,
     configuration: describeConfiguration(config),
     datacenters: Object.keys(config.cluster.replication).length,
-    config: { sdkClients, plainClients, readers, keys, safetyMs },
+    config: { sdkClients, plainClients, readers, registerOwners, keys, safetyMs },
     violations,
     hash: run.trace.hash(),
     events: run.time.events,
@@ -218,7 +219,7 @@ class Run {
       ...checkEndings(this.history),
       ...checkRefusals(this.history.increments),
       ...checkReadBounds(this.history, rollups, overlapping),
-      ...checkMonotonicReads(this.history, rollups, overlapping),
+      ...checkMonotonicReads(this.history, overlapping),
       ...checkRegisters(this.history.registers),
       ...this.#replicasDiffer(),
       ...checkFinalValues(this.history.increments, this.#cluster.stores(), rollups),

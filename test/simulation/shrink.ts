@@ -61,7 +61,7 @@ class Shrinker {
       const without = [...(this.best.case.cut?.without ?? []), what];
       await this.#cut({ without }, `without ${what} of messages`);
     }
-    for (const who of ['plainClients', 'readers', 'sdkClients'] as const) {
+    for (const who of ['plainClients', 'readers', 'registerOwners', 'sdkClients'] as const) {
       for (let left = start[who] - 1; left >= 0; left--) {
         if (!(await this.#cut({ [who]: left }, `${left} ${who}`))) break;
       }

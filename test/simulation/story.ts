@@ -1,4 +1,5 @@
-import { decodeEntryKey, decodeShard, type Entry } from '../../proto/entry.js';
+import { decodeEntryKey, decodeShard, type Entry, isIntact, KIND, kindOfEntry } from '../../proto/entry.js';
+import { decodeRegister, registerName } from '../../proto/register.js';
 import { commandOf } from './case.js';
 import { describeFault } from './faults.js';
 import type { Shrunk } from './shrink.js';
@@ -7,13 +8,19 @@ import type { Trace } from './trace.js';
 /** For the story: entries, and what somebody does with them. */
 export function tellEntries(trace: Trace, who: string, entries: readonly Entry[]): void {
   if (!trace.keepsStory) return;
-  for (const { key, value } of entries) {
-    const { key: name, eventType, granularity, window, producerId } = decodeEntryKey(key);
-    const { sequence, count, sum } = decodeShard(value);
-    trace.tell(
-      `  ${who} ${name} ${eventType} ${granularity} ${window} of ${producerId}: sequence ${sequence}, count ${count}, sum ${sum}`,
-    );
+  for (const entry of entries) trace.tell(`  ${who} ${describeEntry(entry)}`);
+}
+
+function describeEntry(entry: Entry): string {
+  const { key, value } = entry;
+  if (!isIntact(entry)) return `a damaged entry ${key.toString('hex')}`;
+  if (kindOfEntry(key) === KIND.register) {
+    const { epoch, write, value: held } = decodeRegister(value);
+    return `register ${registerName(key)}: epoch ${epoch}, write ${write}, ${held}`;
   }
+  const { key: name, eventType, granularity, window, producerId } = decodeEntryKey(key);
+  const { sequence, count, sum } = decodeShard(value);
+  return `${name} ${eventType} ${granularity} ${window} of ${producerId}: sequence ${sequence}, count ${count}, sum ${sum}`;
 }
 
 /** Lines of a story that matter whatever the key: faults, processes, what got lost of reads and writes. */
@@ -45,7 +52,7 @@ export function tellStory({ case: one, result, check, runs }: Shrunk): string {
 
 /** The key that a violation is about, as workloads name keys. */
 function keyOf(detail: string): string | undefined {
-  return /\bkey-\d+\b/.exec(detail)?.[0];
+  return /\b(key|checkpoint)-\d+\b/.exec(detail)?.[0];
 }
 
 function matters(line: string, key: string | undefined): boolean {

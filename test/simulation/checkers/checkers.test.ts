@@ -36,8 +36,6 @@ function increment(over: Partial<IncrementRecord>): IncrementRecord {
   };
 }
 
-const OVERLAPPING = overlappingLevels({ dc1: 3 });
-
 function read(count: number, began: number, ended: number, sum = count): ReadRecord {
   const value = { count, sum, min: 1, max: 1 };
   return { client: 'r', ...CELL, level: 'QUORUM', began, ended, beganMs: began, endedMs: ended, value };
@@ -71,8 +69,7 @@ describe('the checkers find what they are for', () => {
 
   it('read bounds: an acknowledged increment must be seen, an unattempted one must not', () => {
     const increments = [increment({ began: 0, ended: 1 }), increment({ began: 5, ended: 6 })];
-    const check = (one: ReadRecord) =>
-      checkReadBounds(historyOf(increments, [one]), ['total'], OVERLAPPING).length;
+    const check = (one: ReadRecord) => checkReadBounds(historyOf(increments, [one]), ['total']).length;
     expect(check(read(1, 2, 4))).toBe(0);
     expect(check(read(0, 2, 4))).toBe(1);
     expect(check(read(2, 2, 4))).toBe(1);
@@ -81,8 +78,7 @@ describe('the checkers find what they are for', () => {
   });
 
   it('monotonic reads: only of reads that follow each other', () => {
-    const check = (...reads: ReadRecord[]) =>
-      checkMonotonicReads(historyOf([], reads), ['total'], OVERLAPPING).length;
+    const check = (...reads: ReadRecord[]) => checkMonotonicReads(historyOf([], reads)).length;
     expect(check(read(3, 0, 1), read(2, 2, 3))).toBe(1);
     expect(check(read(3, 0, 5), read(2, 2, 6))).toBe(0);
     expect(check(read(2, 0, 1), read(3, 2, 3))).toBe(0);
@@ -91,15 +87,14 @@ describe('the checkers find what they are for', () => {
   it('read bounds: with decrements, between all of the negative and all of the positive ones in doubt', () => {
     const increments = [increment({ value: 5 }), increment({ value: -3, began: 5, ended: 9 })];
     const check = (...of: Parameters<typeof read>) =>
-      checkReadBounds(historyOf(increments, [read(...of)]), ['total'], OVERLAPPING).length;
+      checkReadBounds(historyOf(increments, [read(...of)]), ['total']).length;
     expect([check(1, 6, 8, 5), check(2, 6, 8, 2)]).toEqual([0, 0]);
     expect([check(2, 6, 8, 6), check(2, 6, 8, 1), check(2, 10, 11, 5)]).toEqual([1, 1, 1]);
   });
 
   it('monotonic reads: sums as well, but not where something was taken away', () => {
     const reads = [read(3, 0, 1, 9), read(3, 2, 3, 8)];
-    const check = (value: number) =>
-      checkMonotonicReads(historyOf([increment({ value })], reads), ['total'], OVERLAPPING).length;
+    const check = (value: number) => checkMonotonicReads(historyOf([increment({ value })], reads)).length;
     expect([check(1), check(-1)]).toEqual([1, 0]);
   });
 

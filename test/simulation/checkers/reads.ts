@@ -1,6 +1,6 @@
 import type { Granularity } from '../../../counter/window.js';
 import type { ConsistencyLevel } from '../../../proto/level.js';
-import type { History, IncrementRecord, ReadRecord } from '../history.js';
+import { type History, type IncrementRecord, OVERLAPPING, type ReadRecord } from '../history.js';
 import { cellName, cellsOf } from './cells.js';
 import { getOrMake } from './grouping.js';
 import type { Violation } from './violation.js';
@@ -16,7 +16,7 @@ export type Overlapping = ReadonlySet<ConsistencyLevel>;
 export function checkReadBounds(
   history: History,
   rollups: readonly Granularity[],
-  overlapping: Overlapping,
+  overlapping: Overlapping = OVERLAPPING,
 ): Violation[] {
   const violations: Violation[] = [];
   const byCell = incrementsByCell(history, rollups);
@@ -55,20 +55,18 @@ function mustBeSeen(increment: IncrementRecord, read: ReadRecord, overlapping: O
  * Of two quorum reads of a cell, one after the other, the later counts no fewer events; nor is its sum less
  * where no value is negative.
  */
-export function checkMonotonicReads(
-  history: History,
-  rollups: readonly Granularity[],
-  overlapping: Overlapping,
-): Violation[] {
+export function checkMonotonicReads(history: History, overlapping: Overlapping = OVERLAPPING): Violation[] {
   const violations: Violation[] = [];
-  const increments = incrementsByCell(history, rollups);
+  const shrinking = new Set(
+    history.increments.filter(({ value }) => value < 0).map(({ key, eventType }) => `${key}/${eventType}`),
+  );
   const byCell = new Map<string, ReadRecord[]>();
   for (const read of history.reads) {
     if (read.value === undefined || !overlapping.has(read.level)) continue;
     getOrMake(byCell, nameOf(read), () => [] as ReadRecord[]).push(read);
   }
-  for (const [name, reads] of byCell) {
-    const growOnly = (increments.get(name) ?? []).every(({ value }) => value >= 0);
+  for (const reads of byCell.values()) {
+    const growOnly = !shrinking.has(`${reads[0]!.key}/${reads[0]!.eventType}`);
     for (const later of reads) {
       const { count, sum } = later.value!;
       const isBehind = ({ value }: ReadRecord) => value!.count > count || (growOnly && value!.sum > sum);
