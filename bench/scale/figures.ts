@@ -69,7 +69,8 @@ export interface RingFigures {
 
 export interface Figures {
   machine: { cores: number; cpu: string; node: string };
-  /** Real time of the run. */
+  /** Of the last run, and its real time. */
+  command: string;
   seconds: number;
   gossip: GossipFigures[];
   detection: DetectionFigures[];

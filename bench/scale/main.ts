@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import type { Figures } from './figures.js';
@@ -67,6 +67,7 @@ async function measure(jobs: readonly Job[], former: Measured): Promise<Figures>
   const measured = await runPool(jobs, Math.min(2, availableParallelism()), progressOn(process.stderr, jobs));
   return {
     machine: { cores: cpus().length, cpu: cpus()[0]?.model.trim() ?? 'unknown', node: process.version },
+    command: ['npm run scale --', ...process.argv.slice(2)].join(' '),
     seconds: Math.round((performance.now() - startMs) / 1_000),
     ...combine([former, ...measured]),
   };
@@ -82,6 +83,10 @@ function rounded(_: string, value: unknown): unknown {
   return typeof value === 'number' ? Number(value.toPrecision(5)) : value;
 }
 
+function measuredBy({ command, seconds, machine }: Figures): string {
+  return `Last measured by \`${command}\` in ${seconds} s, with Node ${machine.node} on ${machine.cores} cores.`;
+}
+
 async function write(folder: string, figures: Figures): Promise<void> {
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, FIGURES), `${JSON.stringify(figures, rounded, 2)}\n`);
@@ -92,13 +97,16 @@ async function write(folder: string, figures: Figures): Promise<void> {
   const text = readFileSync(readme, 'utf8');
   writeFileSync(
     readme,
-    text.replace(TABLES, (_, begin, end) => `${begin}\n${renderTables(figures)}\n${end}`),
+    text.replace(
+      TABLES,
+      (_, begin, end) => `${begin}\n${measuredBy(figures)}\n\n${renderTables(figures)}\n${end}`,
+    ),
   );
 }
 
 async function main(): Promise<void> {
   const { quick, only, out } = parseOptions();
-  const folder = out ?? DOCS;
+  const folder = resolve(out ?? DOCS);
   const all = quick ? QUICK : FULL;
   const jobs = only.length === 0 ? all : all.filter(({ name }) => only.some((text) => name.includes(text)));
   if (jobs.length === 0) throw new Error(`--only: one of\n${all.map(({ name }) => `  ${name}`).join('\n')}`);
