@@ -16,6 +16,7 @@ import {
   stopNodes,
   waitGone,
   watch,
+  withoutFigures,
 } from './node-processes.js';
 import { isAcquainted, waitReady } from './readiness.js';
 import { livePid } from './state-folder.js';
@@ -25,7 +26,7 @@ import { livePid } from './state-folder.js';
 const START_TIMEOUT_MS = 60_000;
 export const STOP_TIMEOUT_MS = 20_000;
 
-async function say(
+export async function say(
   environment: Environment,
   options: CommonOptions,
   answer: { text: string } & Record<string, unknown>,
@@ -61,8 +62,9 @@ export function progressLines(environment: Environment): (sights: readonly Sight
   return (sights) => {
     for (const sight of sights) {
       const state = stateOf(sight);
-      if (known.get(sight.node.id) === state) continue;
-      known.set(sight.node.id, state);
+      const kind = withoutFigures(state);
+      if (known.get(sight.node.id) === kind) continue;
+      known.set(sight.node.id, kind);
       void environment.stderr.write(`${sight.node.id}  ${addressOf(sight.node)}  ${state}\n`);
     }
   };
@@ -184,6 +186,26 @@ export async function clusterStart(
     return EXIT.done;
   }
   const progress = progressLines(environment);
+  const sight = await startOne(cluster, nodeId, {
+    progress: (own) => progress([own]),
+    isAcquainted: (all) => isAcquainted(all, nodeId),
+  });
+  const status = stateOf(sight);
+  await say(environment, options, {
+    nodeId,
+    pid: sight.pid,
+    status,
+    text: `${nodeId} is up (${status}) as process ${sight.pid}`,
+  });
+  return EXIT.done;
+}
+
+/** Starts a node that does not run, and waits until it answers. */
+export async function startOne(
+  cluster: LocalCluster,
+  nodeId: string,
+  wait: { progress(own: Sight): void; isAcquainted(all: readonly Sight[]): boolean },
+): Promise<Sight> {
   // Never a new cluster: one node alone cannot know that.
   const launched = launch(cluster, nodeId, false);
   const watcher = watch(cluster);
@@ -192,20 +214,12 @@ export async function clusterStart(
     const sights = await waitReady(watcher, cluster, {
       launched: [launched],
       timeoutMs: START_TIMEOUT_MS,
-      progress: (all) => progress([own(all)]),
+      progress: (all) => wait.progress(own(all)),
       // A node that waits for others is up as soon as it answers; its status says the rest.
       isEnough: (all) => (own(all).report?.storeState ?? 'opening') !== 'opening',
-      isAcquainted: (all) => isAcquainted(all, nodeId),
+      isAcquainted: wait.isAcquainted,
     });
-    const sight = own(sights);
-    const status = stateOf(sight);
-    await say(environment, options, {
-      nodeId,
-      pid: sight.pid,
-      status,
-      text: `${nodeId} is up (${status}) as process ${sight.pid}`,
-    });
-    return EXIT.done;
+    return own(sights);
   } finally {
     watcher.close();
   }

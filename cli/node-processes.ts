@@ -93,35 +93,49 @@ export interface Watcher {
 
 const LOOK_TIMEOUT_MS = 1_000;
 
-export function watch(cluster: LocalCluster, nodes: readonly NodeConfig[] = cluster.config.nodes): Watcher {
+/** Asks nodes for their reports, by one connection each. */
+export interface Reporter {
+  /** Undefined when that node does not answer, or another one does in its place. */
+  ask(node: NodeConfig): Promise<NodeReport | undefined>;
+  close(): void;
+}
+
+export function reporter(environment: Environment): Reporter {
   const connections = new Map<string, OperatorConnection>();
-  const answeredAs = new Map<string, number>();
-  async function lookAt(node: NodeConfig): Promise<Sight> {
-    const pid = livePid(cluster.data, node.id);
-    if (pid === undefined) return { node, pid, report: undefined, answered: false };
-    let connection = connections.get(node.id);
-    if (connection === undefined) {
-      connection = await cluster.environment.connect(addressOf(node));
-      connections.set(node.id, connection);
-    }
-    const report = await connection.report({ timeoutMs: LOOK_TIMEOUT_MS }).catch(() => undefined);
-    // A failed connection waits longer and longer before it tries again; a new one tries at once.
-    if (report === undefined) {
-      connection.close();
-      connections.delete(node.id);
-    }
-    const own = report?.nodeId === node.id ? report : undefined;
-    const answered = answeredAs.get(node.id) === pid;
-    if (own !== undefined) answeredAs.set(node.id, pid);
-    return { node, pid, report: own, answered };
-  }
   return {
-    look: () => Promise.all(nodes.map(lookAt)),
+    async ask(node) {
+      let connection = connections.get(node.id);
+      if (connection === undefined) {
+        connection = await environment.connect(addressOf(node));
+        connections.set(node.id, connection);
+      }
+      const report = await connection.report({ timeoutMs: LOOK_TIMEOUT_MS }).catch(() => undefined);
+      // A failed connection waits longer and longer before it tries again; a new one tries at once.
+      if (report === undefined) {
+        connection.close();
+        connections.delete(node.id);
+      }
+      return report?.nodeId === node.id ? report : undefined;
+    },
     close: () => {
       for (const connection of connections.values()) connection.close();
       connections.clear();
     },
   };
+}
+
+export function watch(cluster: LocalCluster, nodes: readonly NodeConfig[] = cluster.config.nodes): Watcher {
+  const reports = reporter(cluster.environment);
+  const answeredAs = new Map<string, number>();
+  async function lookAt(node: NodeConfig): Promise<Sight> {
+    const pid = livePid(cluster.data, node.id);
+    if (pid === undefined) return { node, pid, report: undefined, answered: false };
+    const report = await reports.ask(node);
+    const answered = answeredAs.get(node.id) === pid;
+    if (report !== undefined) answeredAs.set(node.id, pid);
+    return { node, pid, report, answered };
+  }
+  return { look: () => Promise.all(nodes.map(lookAt)), close: () => reports.close() };
 }
 
 export function isReady(sight: Sight): boolean {
@@ -134,6 +148,11 @@ export function stateOf({ pid, report, answered }: Sight): string {
   if (report === undefined) return answered ? 'does not answer' : 'starting, or does not answer';
   if (report.storeState === 'failed') return 'store failed';
   return report.waitsFor === '' ? report.status : `${report.status}, waits for ${report.waitsFor}`;
+}
+
+/** A state without the number of entries merged so far, which changes all the time. */
+export function withoutFigures(state: string): string {
+  return state.replace(/\d+ entries/g, 'entries');
 }
 
 /** Sends a signal to the node's process. False when it does not run. */

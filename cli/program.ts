@@ -107,6 +107,14 @@ function addProcessVerbs(program: Command, environment: Environment, verb: AddVe
   verb(cluster, 'start <nodeId>', 'start a node', async ([nodeId], options) =>
     (await clusterVerbs()).clusterStart(environment, nodeId!, options),
   ).option(...DATA_OPTION);
+  verb(
+    cluster,
+    'rebuild <nodeId>',
+    "set a node's store aside and rebuild the node from its peers",
+    async ([nodeId], options) => (await import('./rebuild.js')).clusterRebuild(environment, nodeId!, options),
+  )
+    .option(...DATA_OPTION)
+    .option('--no-wait', 'return when the node is started, and leave it to itself');
   verb(cluster, 'pause <nodeId>', 'stop a node in its tracks (SIGSTOP)', async ([nodeId], options) =>
     (await clusterVerbs()).clusterSignal(environment, nodeId!, { ...options, resume: false }),
   ).option(...DATA_OPTION);

@@ -92,14 +92,19 @@ export async function waitReady(
 }
 
 function died(cluster: LocalCluster, { nodeId, child, logFrom }: Launched): TallyringError {
-  const path = logPath(cluster.data, nodeId);
   const how = child.signalCode ?? `exit code ${child.exitCode}`;
-  const last = lastLines(path, 8, logFrom).filter((line) => line !== '');
-  const lines = last.length > 0 ? last.map(readableLogLine) : ['(it wrote no log)'];
   return new TallyringError(
     'UNAVAILABLE',
-    `node ${nodeId} ended at start (${how}); the last lines of ${path}:\n${lines.map((line) => `  ${line}`).join('\n')}`,
+    `node ${nodeId} ended at start (${how}); ${lastWords(cluster, nodeId, logFrom)}`,
   );
+}
+
+/** What a node logged last, from byte `logFrom` on, for people. */
+export function lastWords(cluster: LocalCluster, nodeId: string, logFrom = 0): string {
+  const path = logPath(cluster.data, nodeId);
+  const last = lastLines(path, 8, logFrom).filter((line) => line !== '');
+  const lines = last.length > 0 ? last.map(readableLogLine) : ['(it wrote no log)'];
+  return `the last lines of ${path}:\n${lines.map((line) => `  ${line}`).join('\n')}`;
 }
 
 /** The text of a line of pino's JSON; other lines as they are. */

@@ -15,6 +15,7 @@ import {
   stateOf,
   stopNodes,
   watch,
+  withoutFigures,
 } from './node-processes.js';
 import { fittedTable, rowsTaken, statusTable } from './status-table.js';
 
@@ -164,7 +165,7 @@ async function showUntilStopped(
     while (!stop.asked) {
       const sights = await watcher.look();
       if (stop.asked) break;
-      const states = sights.map((sight) => `${sight.node.id} ${stateOf(sight)}`).join('|');
+      const states = sights.map((sight) => `${sight.node.id} ${withoutFigures(stateOf(sight))}`).join('|');
       if (repaint) {
         // The terminal may have become narrower since: what was painted takes more rows then.
         const up = rowsTaken(painted, stdout.columns);

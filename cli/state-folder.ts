@@ -8,6 +8,7 @@ import {
   readdirSync,
   readFileSync,
   readSync,
+  renameSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
@@ -31,10 +32,39 @@ export function logPath(data: string, nodeId: string): string {
   return join(nodeFolder(data, nodeId), 'log');
 }
 
-/** Whether the node ever had a store here. */
-export function hasData(data: string, nodeId: string): boolean {
+function hasStore(data: string, nodeId: string): boolean {
   const folder = nodeFolder(data, nodeId);
   return existsSync(folder) && readdirSync(folder).some((name) => !NOT_DATA.has(name));
+}
+
+/** Whether the node ever had a store here: one that was set aside counts. */
+export function hasData(data: string, nodeId: string): boolean {
+  return hasStore(data, nodeId) || asideNumbers(data, nodeId).length > 0;
+}
+
+/** A dot is in no node's id, so that no folder of another node is ever taken for one. */
+function asideNumbers(data: string, nodeId: string): number[] {
+  if (!existsSync(data)) return [];
+  const start = `${nodeId}.aside-`;
+  const names = readdirSync(data).filter((name) => name.startsWith(start));
+  return names.map((name) => Number(name.slice(start.length))).filter(Number.isInteger);
+}
+
+/** The folder that holds the store that was set aside last. */
+export function lastAside(data: string, nodeId: string): string | undefined {
+  const numbers = asideNumbers(data, nodeId);
+  return numbers.length === 0 ? undefined : join(data, `${nodeId}.aside-${Math.max(...numbers)}`);
+}
+
+/**
+ * Moves the folder of a node that does not run, store, identity and log, to one beside it, in one step. Gives
+ * its path; undefined when there is no store to move.
+ */
+export function setAside(data: string, nodeId: string): string | undefined {
+  if (!hasStore(data, nodeId)) return undefined;
+  const aside = join(data, `${nodeId}.aside-${Math.max(0, ...asideNumbers(data, nodeId)) + 1}`);
+  renameSync(nodeFolder(data, nodeId), aside);
+  return aside;
 }
 
 /** What the system says of a process; a test puts its own in place. */

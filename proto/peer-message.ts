@@ -93,7 +93,7 @@ const replies = {
   }),
   remembered: z.strictObject({ batch: count, storeId: z.string().optional() }),
   treeHashes: z.strictObject({ hashes: z.array(bytes) }),
-  /** `hashes`: 8 bytes per key. `more`: the page is full; ask again after its last key. `whole`: not recovering. */
+  /** `hashes`: 8 bytes per key. `more`: the page is full; ask again after its last key. `whole`: not recovering, no damaged row. */
   leafEntries: z.strictObject({ keys: z.array(bytes), hashes: bytes, more: z.boolean(), whole: z.boolean() }),
   fetch: z.strictObject({ batch: bytes }),
   row: z.strictObject({ whole: z.boolean(), batch: bytes }),

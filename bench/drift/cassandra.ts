@@ -2,7 +2,13 @@ import { createRequire } from 'node:module';
 import { freemem } from 'node:os';
 import { join } from 'node:path';
 import type { BenchContext } from '../benchmark.js';
-import { DRIVER_VERSION, installDriver, missingForCassandra, startCassandra } from '../cassandra/servers.js';
+import {
+  type CommitLogSync,
+  DRIVER_VERSION,
+  installDriver,
+  missingForCassandra,
+  startCassandra,
+} from '../cassandra/servers.js';
 import { waitUntil } from '../processes.js';
 import type { CallOutcome, Contestant, CountedEvent, Counting, System } from './system.js';
 
@@ -13,9 +19,13 @@ const UP_TIMEOUT_MS = 120_000;
 /** An empty table with a copy on each node. */
 const PROBE = 'drift.probe';
 const PAGE_ROWS = 1_000;
-const COMMIT_LOG_SYNC = 'periodic';
-const SETUP =
-  `QUORUM, RF 3, commit log ${COMMIT_LOG_SYNC} (its default), requests time out after 10 s (its defaults: 2–5 s); ` +
+/** In words; `batch` is what tallyring does. */
+const COMMIT_LOG: Record<CommitLogSync, string> = {
+  periodic: 'commit log synced every 10 s (periodic, its default)',
+  batch: 'commit log synced before the answer (batch, not its default)',
+};
+const setup = (commitLogSync: CommitLogSync) =>
+  `QUORUM, RF 3, ${COMMIT_LOG[commitLogSync]}, requests time out after 10 s (its defaults: 2–5 s); ` +
   "token-aware driver without a retry policy (FallthroughRetryPolicy), reconnecting every second, else the driver's defaults";
 
 /** Why Cassandra cannot run here, in words; undefined when it can. */
@@ -47,9 +57,10 @@ export interface CassandraPeer {
 /** Three Cassandra nodes and the two ways to count in them: failed calls are made again, or are not. */
 export async function startCassandraPeer(
   context: Pick<BenchContext, 'peersFolder' | 'processes' | 'progress'>,
+  commitLogSync: CommitLogSync,
 ): Promise<CassandraPeer> {
   const driverFolder = await installDriver(context);
-  const servers = await startCassandra(context, COMMIT_LOG_SYNC);
+  const servers = await startCassandra(context, commitLogSync);
   const client = () => newClient(driverFolder, servers.contactPoints);
   const admin = client();
   const stop = async () => {
@@ -71,7 +82,7 @@ export async function startCassandraPeer(
     };
     const contestant = (table: string, name: string, retries: boolean): Contestant => ({
       name,
-      setup: SETUP,
+      setup: setup(commitLogSync),
       retries,
       open: () => openTable(table, client(), () => untilAllUp(admin)),
     });

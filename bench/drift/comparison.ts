@@ -20,8 +20,10 @@ export interface Drift {
   lost: Off;
   /** Counted beyond what was acknowledged: by calls that had failed. */
   appliedAfterAll: number;
-  /** Fewer than acknowledged, or more than acknowledged and in doubt together: no answer allows that. */
-  outsideAnswers: Off;
+  /** Below what was acknowledged: no answer allows that. */
+  acknowledgedLost: Off;
+  /** Above what was acknowledged and in doubt together: no answer allows that either. */
+  unexplained: Off;
 }
 
 const NO_CALLS: Calls = { acknowledged: 0, refused: 0, inDoubt: 0 };
@@ -36,7 +38,8 @@ export function compare(
     tooMany: { events: 0, keys: 0 },
     lost: { events: 0, keys: 0 },
     appliedAfterAll: 0,
-    outsideAnswers: { events: 0, keys: 0 },
+    acknowledgedLost: { events: 0, keys: 0 },
+    unexplained: { events: 0, keys: 0 },
   };
   for (const key of new Set([...truth.keys(), ...calls.keys(), ...found.keys()])) {
     const expected = truth.get(key) ?? 0;
@@ -44,8 +47,8 @@ export function compare(
     const { acknowledged, inDoubt } = calls.get(key) ?? NO_CALLS;
     note(drift.tooMany, total - expected);
     note(drift.lost, expected - total);
-    note(drift.outsideAnswers, acknowledged - total);
-    note(drift.outsideAnswers, total - acknowledged - inDoubt);
+    note(drift.acknowledgedLost, acknowledged - total);
+    note(drift.unexplained, total - acknowledged - inDoubt);
     drift.appliedAfterAll += Math.max(0, total - acknowledged);
   }
   return drift;

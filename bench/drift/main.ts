@@ -1,8 +1,9 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { PROJECT } from '../../test/chaos/drill-cluster.js';
 import { truthOf } from '../../test/chaos/real-events.js';
+import type { CommitLogSync } from '../cassandra/servers.js';
 import { ProcessGroup } from '../processes.js';
 import { createProgressLine } from '../progress-line.js';
 import { missingForPeer, startCassandraPeer } from './cassandra.js';
@@ -15,13 +16,15 @@ import { startTallyring } from './tallyring.js';
 
 /** `npm run drift`: the same real events and the same kills for tallyring and for Cassandra, counted and compared. */
 const EVENTS_FILE = join(PROJECT, 'test', 'data', 'changes.jsonl.gz');
-const JSON_FILE = join(PROJECT, 'docs', 'drift.json');
+const DEFAULT_JSON = 'docs/drift.json';
 const CONTESTANTS = 4;
 
 interface Options {
   only?: 'cassandra' | 'tallyring';
   seconds: number;
   inFlight: number;
+  commitlogSync: CommitLogSync;
+  json?: string;
 }
 
 interface Started {
@@ -65,6 +68,15 @@ function parseOptions(): Options {
     .addOption(new Option('--only <system>', 'run just this one').choices(['cassandra', 'tallyring']))
     .option('--seconds <n>', 'time over which the events are spread in each run', positive, 75)
     .option('--in-flight <n>', 'events under way at most', positive, 128)
+    .addOption(
+      new Option(
+        '--commitlog-sync <when>',
+        'when Cassandra has a write on disk: its default, or before it answers',
+      )
+        .choices(['periodic', 'batch'])
+        .default('periodic'),
+    )
+    .option('--json <file>', 'where the figures go (docs/drift.json after a run of all systems)')
     .parse()
     .opts<Options>();
 }
@@ -113,30 +125,31 @@ async function main(): Promise<void> {
   else {
     const peersFolder = join(PROJECT, '.tallyring', 'peers');
     const start = (progress: (text: string) => void) =>
-      startCassandraPeer({ peersFolder, processes, progress });
+      startCassandraPeer({ peersFolder, processes, progress }, options.commitlogSync);
     await runGroup({ name: 'Cassandra', start }, load, results);
   }
   if (options.only !== 'cassandra') {
     for (const way of ['sdk', 'plain'] as const)
       await runGroup({ name: 'tallyring', start: () => startTallyring(way, processes) }, load, results);
   }
-  report(load, results);
+  const isWhole = results.outcomes.length === CONTESTANTS && options.commitlogSync === 'periodic';
+  report(load, results, options.json ?? (isWhole ? DEFAULT_JSON : undefined));
 }
 
-function report(load: Load, { outcomes, versions, failures }: Results): void {
-  console.log(renderTable(outcomes));
-  console.log(renderSetup(load, outcomes));
+function report(load: Load, { outcomes, versions, failures }: Results, jsonFile: string | undefined): void {
+  if (outcomes.length > 0) console.log(`${renderTable(outcomes)}\n${renderSetup(load, outcomes)}`);
   console.log(
     `Versions: ${Object.entries(versions)
       .map((pair) => pair.join(' '))
       .join(', ')}`,
   );
   for (const failure of failures) console.log(failure);
-  if (outcomes.length === CONTESTANTS) {
-    mkdirSync(dirname(JSON_FILE), { recursive: true });
-    writeFileSync(JSON_FILE, toJson(load, outcomes, versions));
-    console.log('Written: docs/drift.json');
-  } else console.log('docs/drift.json is left as it is: it takes a run of all systems');
+  if (jsonFile === undefined) console.log(`${DEFAULT_JSON} is left as it is: it takes a run of all systems`);
+  else {
+    mkdirSync(dirname(resolve(PROJECT, jsonFile)), { recursive: true });
+    writeFileSync(resolve(PROJECT, jsonFile), toJson(load, outcomes, versions));
+    console.log(`Written: ${jsonFile}`);
+  }
   const isBroken = outcomes.some((outcome) => outcome.contestant.promise !== undefined && !isKept(outcome));
   process.exit(isBroken || failures.length > 0 ? 1 : 0);
 }

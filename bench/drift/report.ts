@@ -15,23 +15,25 @@ const ROWS: [string, (outcome: Outcome) => string][] = [
   ['failed calls applied after all', ({ drift }) => number(drift.appliedAfterAll)],
   ['EVENTS TOO MANY', ({ drift }) => off(drift.tooMany)],
   ['EVENTS LOST', ({ drift }) => off(drift.lost)],
-  ['outside of what its answers allow', ({ drift }) => off(drift.outsideAnswers)],
+  ['acknowledged, yet lost', ({ drift }) => off(drift.acknowledgedLost)],
+  ['counted, though no answer allows it', ({ drift }) => off(drift.unexplained)],
   ['verdict', verdict],
 ];
 
 /** A counter that is exact may still be luck; one that is not, whatever its answers said, drifted. */
 export function verdict(outcome: Outcome): string {
   const { contestant, drift } = outcome;
-  if (!isKept(outcome)) return contestant.promise ? 'PROMISE BROKEN' : 'drifts, beyond its answers';
+  if (!isKept(outcome))
+    return contestant.promise ? 'PROMISE BROKEN' : 'drifts, beyond what its answers allow';
   if (drift.tooMany.events + drift.lost.events === 0) return 'exact';
-  return contestant.promise ? 'as answered: acknowledged + part of in doubt' : 'drifts';
+  return contestant.promise ? 'as answered: all that was acknowledged + part of what is in doubt' : 'drifts';
 }
 
 export function renderTable(outcomes: readonly Outcome[]): string {
   const table = new Table({
     head: ['', ...outcomes.map(({ contestant }) => contestant.name)],
     colAligns: ['left', ...outcomes.map(() => 'right' as const)],
-    colWidths: [36, ...outcomes.map(() => 24)],
+    colWidths: [38, ...outcomes.map(() => 24)],
     wordWrap: true,
     style: { head: [], border: [] },
   });

@@ -29,7 +29,7 @@ export interface Outcome {
 
 /** Whether the system kept what it promises; a peer's word is its answers'. */
 export function isKept({ contestant, drift }: Pick<Outcome, 'contestant' | 'drift'>): boolean {
-  const isWithin = drift.outsideAnswers.events === 0;
+  const isWithin = drift.acknowledgedLost.events === 0 && drift.unexplained.events === 0;
   if (contestant.promise !== 'exact') return isWithin;
   return isWithin && drift.tooMany.events === 0 && drift.lost.events === 0;
 }

@@ -11,6 +11,8 @@ function report(text: string): void {
   process.send!({ text });
 }
 
+// Nobody is left to be told: the parent was ended.
+process.once('disconnect', () => process.exit());
 process.once('message', (job: Job) => {
   runJob(job, report).then(
     (measured) => process.send!({ measured }, () => process.disconnect()),

@@ -69,6 +69,8 @@ export interface RingFigures {
 
 export interface Figures {
   machine: { cores: number; cpu: string; node: string };
+  /** Of the last run, and its real time. */
+  command: string;
   seconds: number;
   gossip: GossipFigures[];
   detection: DetectionFigures[];

@@ -43,7 +43,8 @@ export class Exchange {
     this.#perSecond = entriesPerSecond;
   }
 
-  async run(peer: string, leaves: LeafSet): Promise<Exchanged> {
+  /** `onPulled` is told, page by page, how many entries were taken from the peer. */
+  async run(peer: string, leaves: LeafSet, onPulled?: (entries: number) => void): Promise<Exchanged> {
     const total: Exchanged = { pulled: 0, pushed: 0, whole: true };
     let from: Buffer = FIRST_ENTRY;
     let after: Buffer | undefined;
@@ -58,8 +59,10 @@ export class Exchange {
       const { entries: mine, to } = await this.#sharedWith(peer, leaves, { from, to: theirs.to });
       const [now, later] = splitAt(theirs, to);
       const moved = await this.#settle(peer, compare(mine, now.keys, now.hashes));
+      onPulled?.(moved.pulled);
       total.pulled += moved.pulled;
       total.pushed += moved.pushed;
+      total.whole &&= moved.whole;
       if (to === END_OF_ENTRIES) return total;
       [theirs, from] = [later, to];
       const cost = moved.pulled + moved.pushed + (now.keys.length + mine.length) / SCANS_PER_MOVE;
@@ -98,7 +101,8 @@ export class Exchange {
     };
   }
 
-  async #settle(peer: string, { theirs, mine }: Differences): Promise<Omit<Exchanged, 'whole'>> {
+  /** Not whole: the peer gave less than it had listed, because a record went bad meanwhile. */
+  async #settle(peer: string, { theirs, mine }: Differences): Promise<Exchanged> {
     const { peers, replica } = this.#context;
     const epoch = this.#context.ring().epoch;
     const push = [...mine];
@@ -118,7 +122,7 @@ export class Exchange {
       const batch = encodeBatch(push.slice(at, at + PAGE_ENTRIES));
       await peers.request(peer, 'merge', { epoch, batch }, REQUEST_MS);
     }
-    return { pulled, pushed: push.length };
+    return { pulled, pushed: push.length, whole: pulled === theirs.length };
   }
 }
 

@@ -41,6 +41,8 @@ export class Recovery {
   #stopped = false;
   /** Whether it is known if the store was whole when it was opened. */
   #settled = false;
+  /** Entries taken from each other replica, over all attempts. */
+  readonly #pulled = new Map<string, number>();
   /** What is waited for, for operators; empty when done. */
   waitsFor = 'the other replicas to say whether this store is whole';
 
@@ -146,16 +148,15 @@ export class Recovery {
    */
   async #rebuild(reasons: readonly string[]): Promise<void> {
     const { context } = this.#parts;
-    this.waitsFor = 'requests that may have counted the former store to end';
+    this.waitsFor = 'requests that may have counted the former store to end (step 1 of 3)';
     await this.#parts.renewStore(reasons);
     this.#settled = true; // nobody remembers anything of the new storeId
     await sleep(context.timers, context.limits.maxRequestMs);
     await this.#reenter();
     const merged = new Set<string>();
     while (!this.#stopped) {
-      const missing = this.#missing(merged);
-      if (missing === undefined) return;
-      this.waitsFor = missing;
+      if (this.#missing(merged) === undefined) return;
+      this.#tellMerging(merged);
       for (const other of this.#others()) if (!merged.has(other)) await this.#mergeFrom(other, merged);
       if (this.#missing(merged) !== undefined) await sleep(context.timers, ASK_EVERY_MS);
     }
@@ -167,7 +168,7 @@ export class Recovery {
     while (!this.#stopped) {
       const missing = this.#missing(NOBODY);
       if (missing === undefined) return; // nobody else holds anything
-      this.waitsFor = `registers: ${missing}`;
+      this.waitsFor = `registers: ${missing} (step 2 of 3)`;
       const live = this.#others().filter((id) => context.membership.isLive(id));
       if (await reentry.run(live, enough)) return;
       await sleep(context.timers, ASK_EVERY_MS);
@@ -190,12 +191,23 @@ export class Recovery {
     return undefined;
   }
 
+  #tellMerging(merged: ReadonlySet<string>): void {
+    const pulled = [...this.#pulled].map(([other, entries]) => `${entries} entries from ${other}`);
+    const soFar = pulled.length > 0 ? `; pulled ${pulled.join(', ')}` : '';
+    this.waitsFor = `${this.#missing(merged) ?? 'the merge to end'}${soFar} (step 3 of 3)`;
+  }
+
   async #mergeFrom(other: string, merged: Set<string>): Promise<void> {
     const { context, exchange } = this.#parts;
     if (!context.membership.isLive(other) || this.#stopped) return;
+    const onPulled = (entries: number) => {
+      this.#pulled.set(other, (this.#pulled.get(other) ?? 0) + entries);
+      this.#tellMerging(merged);
+    };
     try {
-      const { pulled, whole } = await exchange.run(other, LeafSet.all());
+      const { pulled, whole } = await exchange.run(other, LeafSet.all(), onPulled);
       if (whole) merged.add(other);
+      this.#tellMerging(merged);
       context.logger.info({ other, pulled, whole }, 'recovery merged what a replica holds');
     } catch (error) {
       const { code, message } = asTallyringError(error);

@@ -4,6 +4,7 @@ import type { Drill } from './drills/drill.js';
 import { lostStores } from './drills/lost-stores.js';
 import { majorityLoss } from './drills/majority-loss.js';
 import { importWithKills } from './drills/real-import.js';
+import { rebuild } from './drills/rebuild.js';
 import { sdkProcesses } from './drills/sdk-processes.js';
 
 // The drills in short, on real processes; `npm run test:chaos` runs them at full length.
@@ -12,6 +13,7 @@ const SHORT: [Drill, number][] = [
   [sdkProcesses, 12],
   [majorityLoss, 0],
   [lostStores, 3],
+  [rebuild, 1],
 ];
 
 describe('a cluster of real processes stays exact', () => {

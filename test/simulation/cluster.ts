@@ -3,6 +3,7 @@ import { createNode, type TallyNode } from '../../node/node.js';
 import type { OpenedStore, Store } from '../../node/storage/store.js';
 import { silentLogger } from '../../ports/logger.js';
 import type { Entry } from '../../proto/entry.js';
+import type { Held } from './checkers/limits.js';
 import { VersionWatch } from './checkers/versions.js';
 import type { SimConfiguration } from './configuration.js';
 import { SimDisks } from './disks.js';
@@ -11,8 +12,10 @@ import type { Plants } from './plants.js';
 import { SimProcess } from './process.js';
 import { serveNode, simPeers } from './rpc.js';
 import type { SeededRandom } from './seeded-random.js';
+import { tellEntries } from './story.js';
 import type { Trace } from './trace.js';
 import type { VirtualClock, VirtualTime } from './virtual-time.js';
+import { PendingMerges, watchMerges } from './watched-store.js';
 
 export interface ClusterParts {
   config: SimConfiguration;
@@ -30,6 +33,7 @@ export class SimNode {
   process: SimProcess | undefined;
   node: TallyNode | undefined;
   store: Store | undefined;
+  pending = new PendingMerges();
   /** Greater at every start, and at least the wall time in seconds. */
   generation = 0;
   starts = 0;
@@ -62,6 +66,8 @@ export class SimCluster {
   /** Starts that failed, in words: an operator would look into these. */
   readonly failedStarts: string[] = [];
   readonly #parts: ClusterParts;
+  /** Of all nodes together: nobody looks at them, and each would cost more than many a start. */
+  readonly #metrics = createMetrics('simulated');
 
   constructor(parts: ClusterParts) {
     this.#parts = parts;
@@ -102,7 +108,7 @@ export class SimCluster {
       timers: process,
       random: random.fork(`${nodeId}/${started}`),
       logger: this.#logger(nodeId),
-      metrics: createMetrics(nodeId),
+      metrics: this.#metrics,
       peers: simPeers(this.network, process),
       openStore: (onCommit) => this.#openStore(machine, process, onCommit),
     });
@@ -129,6 +135,7 @@ export class SimCluster {
     const opened = await this.disks.open(nodeId, {
       clock: machine.clock,
       timers: process,
+      metrics: this.#metrics,
       onCommit: (changes) => {
         if (!process.alive) return;
         this.versions.committed(nodeId, changes);
@@ -137,26 +144,25 @@ export class SimCluster {
     });
     if (opened.opening.doubts.length > 0) this.versions.forget(nodeId);
     this.versions.reopened(nodeId, this.disks.entries(nodeId));
-    const watched = { ...opened, store: this.#watch(opened.store, nodeId) };
-    machine.store = watched.store;
+    this.#tell(nodeId, 'starts with');
+    machine.pending = new PendingMerges();
+    const store = watchMerges(opened.store, machine.pending, (entries) => {
+      this.versions.merged(nodeId, entries);
+      tellEntries(this.#parts.trace, `${nodeId} is to merge`, entries);
+    });
+    const watched = { ...opened, store };
+    machine.store = store;
     return this.#parts.plants.openStore?.(watched) ?? watched;
   }
 
-  /** The store, with every merge shown to the version checker. */
-  #watch(store: Store, nodeId: string): Store {
-    const { versions } = this;
-    return new Proxy(store, {
-      get(target, name) {
-        if (name === 'merge') {
-          return (entries: readonly Entry[]) => {
-            versions.merged(nodeId, entries);
-            return target.merge(entries);
-          };
-        }
-        const value: unknown = Reflect.get(target, name, target);
-        return typeof value === 'function' ? value.bind(target) : value;
-      },
-    });
+  /** For the story: what every node holds. */
+  tellContents(): void {
+    for (const { nodeId } of this.nodes) this.#tell(nodeId, 'holds');
+  }
+
+  #tell(nodeId: string, verb: string): void {
+    const { trace } = this.#parts;
+    if (trace.keepsStory) tellEntries(trace, `${nodeId} ${verb}`, this.disks.entries(nodeId));
   }
 
   #logger(nodeId: string) {
@@ -251,6 +257,25 @@ export class SimCluster {
       if (!(Number(facts?.syncedBatch ?? 0) > batch)) return false;
     }
     return true;
+  }
+
+  /** What each node holds of what is bounded. */
+  held(): Held[] {
+    const { maxHintBytesPerTarget, maxPendingMergeBytes } = this.#parts.config.cluster.limits;
+    return this.nodes.flatMap(({ nodeId, pending }) => [
+      {
+        nodeId,
+        what: 'bytes of merges that wait',
+        amount: pending.bytes,
+        limit: Math.max(maxPendingMergeBytes, pending.largest),
+      },
+      ...this.nodes.map(({ nodeId: target }) => ({
+        nodeId,
+        what: `hint bytes for ${target}`,
+        amount: this.disks.hintBytes(nodeId, target),
+        limit: maxHintBytesPerTarget,
+      })),
+    ]);
   }
 
   /** What stands on each node's disk. */

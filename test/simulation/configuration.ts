@@ -34,9 +34,9 @@ export interface SimConfiguration {
   eventTypes: string[];
   negativeValues: boolean;
   levels: ConsistencyLevel[];
+  /** Cells in the memory of an SDK: the fewer, the more often it rolls to a fresh producerId to forget some. */
+  sdkMaxCells: number;
 }
-
-const N = 3;
 
 /**
  * Swarm testing: every kind of fault is on or off, and its rate differs, from seed to seed. `scale` makes a
@@ -44,18 +44,22 @@ const N = 3;
  */
 export function configurationOf(seed: number, scale = 1): SimConfiguration {
   const random = new SeededRandom(seed).fork('configuration');
-  const nodes = 3 + random.below(3);
-  const twoDatacenters = random.chance(0.25);
+  const replication = replicationOf(random);
+  const twoDatacenters = Object.keys(replication).length > 1;
+  const replicas = Object.values(replication).reduce((sum, each) => sum + each, 0);
+  const nodes = replicas + (replicas === 3 ? random.below(3) : 0);
   const faultEveryMs: SimConfiguration['faultEveryMs'] = {};
   for (const kind of FAULT_KINDS) {
-    if (random.chance(STORE_FAULTS.has(kind) ? 0.2 : 0.4)) faultEveryMs[kind] = random.between(1_000, 8_000);
+    const rarely = kind === 'rolling restart' ? 3 : 1; // it strikes every node
+    if (!random.chance(STORE_FAULTS.has(kind) ? 0.2 : 0.4)) continue;
+    faultEveryMs[kind] = rarely * random.between(1_000, 8_000);
   }
   const losesStores = Object.keys(faultEveryMs).some((kind) => STORE_FAULTS.has(kind as FaultKind));
   const on = () => random.chance(0.5);
   return {
     seed,
-    cluster: clusterConfig(random, nodes, twoDatacenters),
-    replicas: N,
+    cluster: clusterConfig(random, nodes, replication),
+    replicas,
     network: {
       minDelayMs: 0.1,
       maxDelayMs: random.pick([1, 3, 20]),
@@ -77,7 +81,14 @@ export function configurationOf(seed: number, scale = 1): SimConfiguration {
     negativeValues: random.chance(0.3),
     levels: levelsOf(random, losesStores, twoDatacenters),
     registerOwners: random.pick([0, 0, 2, 3]),
+    sdkMaxCells: random.chance(0.3) ? random.pick([12, 40]) : 10_000,
   };
+}
+
+/** A third of the runs has two datacenters; those with six replicas cost the most, and are few. */
+function replicationOf(random: SeededRandom): Record<string, number> {
+  if (random.chance(0.67)) return { dc1: 3 };
+  return random.chance(0.9) ? { dc1: 2, dc2: 1 } : { dc1: 3, dc2: 3 };
 }
 
 function shapesOf(random: SeededRandom): PartitionShape[] {
@@ -101,18 +112,25 @@ export function clientNames(config: SimConfiguration): string[] {
  * nothing is written at a level that one replica can meet.
  */
 function levelsOf(random: SeededRandom, losesStores: boolean, twoDatacenters: boolean): ConsistencyLevel[] {
-  const levels: ConsistencyLevel[] = ['QUORUM', 'QUORUM', 'QUORUM', 'TWO', 'ALL'];
+  const levels: ConsistencyLevel[] = ['QUORUM', 'QUORUM', 'QUORUM', 'TWO', 'THREE', 'ALL'];
   if (twoDatacenters) levels.push('EACH_QUORUM');
   if (losesStores) return levels;
   if (random.chance(0.5)) levels.push('ONE', 'ONE', 'LOCAL_ONE', 'LOCAL_QUORUM');
   return levels;
 }
 
-function clusterConfig(random: SeededRandom, nodes: number, twoDatacenters: boolean): ClusterConfig {
+function clusterConfig(
+  random: SeededRandom,
+  nodes: number,
+  replication: Record<string, number>,
+): ClusterConfig {
+  const small = (limit: number, usual: number) => (random.chance(0.2) ? limit : usual);
+  const { dc2 } = replication;
+  const inDc2 = (i: number) => dc2 !== undefined && (dc2 === 3 ? i % 2 === 1 : i % 3 === 2);
   const rollups: Granularity[] = random.chance(0.3) ? ['total', 'day', 'hour', 'minute'] : ['total', 'hour'];
   return clusterSchema.parse({
     cluster: 'simulated',
-    replication: twoDatacenters ? { dc1: 2, dc2: 1 } : { dc1: N },
+    replication,
     vnodes: 8,
     rollups,
     logLevel: 'silent',
@@ -120,7 +138,7 @@ function clusterConfig(random: SeededRandom, nodes: number, twoDatacenters: bool
       id: `node-${i + 1}`,
       port: 7_001 + i,
       rack: `r${1 + (i % 2)}`,
-      datacenter: twoDatacenters && i % 3 === 2 ? 'dc2' : 'dc1',
+      datacenter: inDc2(i) ? 'dc2' : 'dc1',
     })),
     limits: {
       maxRequestMs: 2_000,
@@ -130,6 +148,10 @@ function clusterConfig(random: SeededRandom, nodes: number, twoDatacenters: bool
       maxPeerQueueBytes: random.chance(0.1) ? 4_000 : 1_000_000,
       maxHintBytesPerTarget: random.chance(0.3) ? 2_000 : 1_000_000,
       storeCacheEntries: random.pick([4, 1_000]),
+      maxPendingIncrements: small(20, 50_000),
+      maxPendingRows: small(30, 50_000),
+      maxPendingMergeBytes: small(4_000, 1_000_000),
+      maxProducerCells: small(60, 200_000),
       readCacheCells: random.pick([4, 100]),
     },
   });
@@ -141,7 +163,7 @@ export function describeConfiguration(config: SimConfiguration): string {
   const { lossRate, slowRate, slowMs, duplicateRate, reorder } = config.network;
   return (
     `${config.cluster.nodes.length} nodes, replication ${JSON.stringify(config.cluster.replication)}, ` +
-    `${config.sdkClients} SDK and ${config.plainClients} plain clients, ${config.keys} keys; ` +
+    `${config.sdkClients} SDK and ${config.plainClients} plain clients, ${config.keys} keys, ${config.sdkMaxCells} cells each; ` +
     `loss ${lossRate}, slow ${slowRate} up to ${slowMs} ms, duplicates ${duplicateRate}${reorder ? ', reorder' : ''}; ` +
     `faults: ${faults}; levels ${[...new Set(config.levels)].join(' ')}`
   );

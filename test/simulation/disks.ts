@@ -1,5 +1,6 @@
 import type { ClusterConfig } from '../../node/config.js';
-import { createMetrics } from '../../node/metrics.js';
+import type { Metrics } from '../../node/metrics.js';
+import { RECORDS_PREFIX } from '../../node/storage/keyspace.js';
 import { MemoryDisk } from '../../node/storage/memory-disk.js';
 import { openMemoryStore } from '../../node/storage/memory-store.js';
 import type { OnCommit, OpenedStore } from '../../node/storage/store.js';
@@ -8,6 +9,8 @@ import { silentLogger } from '../../ports/logger.js';
 import { type Entry, isIntact } from '../../proto/entry.js';
 import type { SeededRandom } from './seeded-random.js';
 
+/** Where the hints for a node stand among the records (node/storage/hints.ts). */
+const HINTS = `${RECORDS_PREFIX.toString('latin1')}h`;
 const FIRST_ENTRY = '\x01';
 const END_OF_ENTRIES = '\x02';
 
@@ -41,7 +44,10 @@ export class SimDisks {
     }
   }
 
-  open(nodeId: string, parts: { clock: Clock; timers: Timers; onCommit: OnCommit }): Promise<OpenedStore> {
+  open(
+    nodeId: string,
+    parts: { clock: Clock; timers: Timers; metrics: Metrics; onCommit: OnCommit },
+  ): Promise<OpenedStore> {
     const { cluster, limits, durability } = this.#cluster;
     return openMemoryStore({
       ...parts,
@@ -51,7 +57,6 @@ export class SimDisks {
       limits,
       durability,
       logger: silentLogger,
-      metrics: createMetrics(nodeId),
     });
   }
 
@@ -102,6 +107,14 @@ export class SimDisks {
 
   hasBadEntries(nodeId: string): boolean {
     return !this.#all(nodeId).every(isIntact);
+  }
+
+  /** Bytes of the hints that a node keeps for another one, counted from its records. */
+  hintBytes(nodeId: string, target: string): number {
+    const disk = this.#disk(nodeId);
+    const prefix = `${HINTS}${String.fromCharCode(target.length)}${target}`;
+    const keys = disk.keys(prefix, `${prefix}\xff`, disk.size);
+    return keys.reduce((sum, key) => sum + key.length - RECORDS_PREFIX.length + disk.read(key)!.length, 0);
   }
 
   #all(nodeId: string): Entry[] {

@@ -28,6 +28,8 @@ export interface IncrementRecord extends Span {
   value: number;
   timestampMs: number;
   level: ConsistencyLevel;
+  /** Validation must refuse it: it counts nowhere, whatever became of it. */
+  impossible?: boolean;
   outcome: IncrementOutcome;
   error?: ErrorData;
 }
@@ -76,11 +78,22 @@ export class History {
   }
 }
 
-/** Levels of which any two overlap in a replica, with three replicas in all. */
-export const OVERLAPPING: ReadonlySet<ConsistencyLevel> = new Set([
-  'TWO',
-  'THREE',
-  'QUORUM',
-  'ALL',
-  'EACH_QUORUM',
-]);
+/** Levels of which any two share a replica: they ask more than half of all of them. */
+export function overlappingLevels(replication: Readonly<Record<string, number>>): Set<ConsistencyLevel> {
+  const perDatacenter = Object.values(replication);
+  const total = perDatacenter.reduce((sum, replicas) => sum + replicas, 0);
+  const majority = (replicas: number) => Math.floor(replicas / 2) + 1;
+  const asked: Partial<Record<ConsistencyLevel, number>> = {
+    TWO: 2,
+    THREE: 3,
+    QUORUM: majority(total),
+    ALL: total,
+    EACH_QUORUM: perDatacenter.reduce((sum, replicas) => sum + majority(replicas), 0),
+  };
+  if (perDatacenter.length === 1) asked.LOCAL_QUORUM = majority(total);
+  const levels = Object.keys(asked) as ConsistencyLevel[];
+  return new Set(levels.filter((level) => asked[level]! <= total && asked[level]! * 2 > total));
+}
+
+/** Of three replicas, in whichever datacenters. */
+export const OVERLAPPING: ReadonlySet<ConsistencyLevel> = overlappingLevels({ dc1: 2, dc2: 1 });

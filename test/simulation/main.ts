@@ -1,17 +1,17 @@
+import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import { type Case, runCase } from './case.js';
 import { type RunResult, runSeed } from './scenario.js';
+import { shrink } from './shrink.js';
+import { tellStory } from './story.js';
 import { Totals } from './totals.js';
 
-/**
- * npm run test:sim -- --seeds N --from S [--jobs J] [--scale X] [--trace] [--help]
- *
- * Runs seeds S … S+N−1 over as many workers as there are cores, says which failed and how to rerun each, and
- * exits with 1 if any did. `--scale` makes every run so many times longer and busier. `--trace` prints the story of every seed (meant for one).
- */
+/** Runs seeds over as many workers as there are cores: `HELP` says the rest. */
 
-const USAGE = 'usage: npm run test:sim -- [--seeds N] [--from S] [--jobs J] [--scale X] [--trace]';
+const USAGE =
+  'usage: npm run test:sim -- [--seeds N] [--from S] [--jobs J] [--scale X] [--trace | --shrink] [--case JSON]';
 const HELP = `${USAGE}
 
 Runs a whole cluster and its clients under virtual time, once per seed, and checks every promise.
@@ -21,6 +21,8 @@ Runs a whole cluster and its clients under virtual time, once per seed, and chec
   --jobs J    workers (default: one per core)
   --scale X   every run so many times longer and busier (default: 1)
   --trace     print the story of every seed, one after the other (meant for one)
+  --shrink    cut every seed that fails down to a short schedule, and tell its story (meant for one)
+  --case JSON run just this, as --shrink printed it; JSON or a file of it
   --help      print this
 
 Exit codes: 0 all held, 1 a seed failed (with the command that reruns it), 2 usage.`;
@@ -34,6 +36,8 @@ interface Arguments {
   jobs: number;
   scale: number;
   trace: boolean;
+  shrink: boolean;
+  case: Case | undefined;
   help: boolean;
 }
 
@@ -45,6 +49,8 @@ function parse(): Arguments {
       jobs: { type: 'string', default: String(availableParallelism()) },
       scale: { type: 'string', default: '1' },
       trace: { type: 'boolean', default: false },
+      shrink: { type: 'boolean', default: false },
+      case: { type: 'string' },
       help: { type: 'boolean', short: 'h', default: false },
     },
   });
@@ -59,21 +65,49 @@ function parse(): Arguments {
     jobs: whole(values.jobs, 1),
     scale: whole(values.scale, 1),
     trace: values.trace,
+    shrink: values.shrink,
+    case: values.case === undefined ? undefined : readCase(values.case),
     help: values.help,
   };
 }
 
-async function traceSeeds({ seeds, from, scale }: Arguments): Promise<number> {
+function readCase(text: string): Case {
+  return JSON.parse(text.trimStart().startsWith('{') ? text : readFileSync(text, 'utf8')) as Case;
+}
+
+/** The runs that were asked for, each as a case of its own. */
+function casesOf(options: Arguments): Case[] {
+  if (options.case) return [options.case];
+  const { seeds, from, scale } = options;
+  return Array.from({ length: seeds }, (_, i) => ({ seed: from + i, scale }));
+}
+
+async function traceAll(options: Arguments): Promise<number> {
   let failed = 0;
-  for (let seed = from; seed < from + seeds; seed++) {
-    const result = await runSeed(seed, { story: true, scale });
-    for (const line of result.story) console.log(line);
+  for (const one of casesOf(options)) {
+    const result = await runCase(one, { story: true });
+    if (options.trace) for (const line of result.story) console.log(line);
     console.log(
-      `seed ${seed}: ${result.configuration}\n${result.events} events, ` +
+      `seed ${one.seed}: ${result.configuration}\n${result.events} events, ` +
         `${Math.round(result.simulatedMs / 1000)} simulated s, ${Math.round(result.cpuMs)} ms of CPU, trace ${result.hash}`,
     );
     for (const { check, detail } of result.violations) console.log(`VIOLATED ${check}: ${detail}`);
     if (result.violations.length > 0) failed++;
+  }
+  return failed;
+}
+
+async function shrinkAll(options: Arguments): Promise<number> {
+  let failed = 0;
+  for (const one of casesOf(options)) {
+    const run = (smaller: Case, story: boolean) => runCase(smaller, { story });
+    const shrunk = await shrink(one, { run, progress: (line) => console.log(line) });
+    if (shrunk === undefined) {
+      console.log(`seed ${one.seed} does not fail`);
+      continue;
+    }
+    console.log(`\n${tellStory(shrunk)}`);
+    failed++;
   }
   return failed;
 }
@@ -124,6 +158,7 @@ async function spreadSeeds(options: Arguments): Promise<number> {
         `seed ${result.seed} FAILED, ${result.violations.length} violations; ${first.check}: ${first.detail}`,
       );
       console.log(`  rerun: npm run test:sim -- --seeds 1 --from ${result.seed}${again} --trace`);
+      console.log(`  cut it down: npm run test:sim -- --seeds 1 --from ${result.seed}${again} --shrink`);
     }
     if (performance.now() - toldMs < PROGRESS_EVERY_MS) return;
     toldMs = performance.now();
@@ -132,6 +167,11 @@ async function spreadSeeds(options: Arguments): Promise<number> {
   tell();
   console.log(totals.table());
   return totals.failed;
+}
+
+function runAsAsked(options: Arguments): Promise<number> {
+  if (options.shrink) return shrinkAll(options);
+  return options.trace || options.case ? traceAll(options) : spreadSeeds(options);
 }
 
 async function main(): Promise<void> {
@@ -147,7 +187,7 @@ async function main(): Promise<void> {
     console.log(HELP);
     return;
   }
-  const failed = options.trace ? await traceSeeds(options) : await spreadSeeds(options);
+  const failed = await runAsAsked(options);
   if (failed > 0) process.exitCode = 1;
 }
 

@@ -105,7 +105,7 @@ export class SimNetwork {
     for (const call of [...this.#inFlight]) {
       if (call.from === process) this.#inFlight.delete(call);
       if (call.to !== process.name) continue;
-      this.#send(call.to, call.from.name, () => this.#answer(call, reset(call)), true);
+      this.#send(call.to, call.from.name, () => this.#answer(call, reset(call)));
     }
   }
 
@@ -181,10 +181,10 @@ export class SimNetwork {
       from.after(0.1, () => call.settle(refused(call)));
       return;
     }
-    this.#send(from.name, to, () => this.#arrive(call));
+    this.#send(from.name, to, () => this.#arrive(call), call.method);
     if (call.once || !this.#random.chance(this.faults.duplicateRate)) return;
     this.#count('message duplicated');
-    this.#send(from.name, to, () => this.#arrive(call));
+    this.#send(from.name, to, () => this.#arrive(call), call.method);
   }
 
   #count(what: string): void {
@@ -194,7 +194,7 @@ export class SimNetwork {
   #arrive(call: InFlight): void {
     const host = this.#hosts.get(call.to)!;
     if (!host.process.alive || host.serve === undefined) {
-      this.#send(call.to, call.from.name, () => this.#answer(call, reset(call)), true);
+      this.#send(call.to, call.from.name, () => this.#answer(call, reset(call)));
       return;
     }
     const { serve } = host;
@@ -204,7 +204,7 @@ export class SimNetwork {
       this.#trace.delivered(`${call.from.name} > ${call.to}: ${call.method}`, payload);
       void serve(call.from.name, call.method, payload, call.timeoutMs).then((reply) => {
         if (!host.process.alive) return;
-        this.#send(call.to, call.from.name, () => this.#answer(call, reply));
+        this.#send(call.to, call.from.name, () => this.#answer(call, reply), `reply to ${call.method}`);
       });
     });
   }
@@ -222,13 +222,19 @@ export class SimNetwork {
     });
   }
 
-  /** One message on a link: lost, late or in order, as the faults have it. */
-  #send(from: string, to: string, arrive: () => void, sure = false): void {
-    if (!this.#passes(from, to)) return;
+  /** One message on a link: lost, late or in order, as the faults have it. Resets, without a name, are never lost. */
+  #send(from: string, to: string, arrive: () => void, message?: string): void {
+    const lost = (why: string) =>
+      this.#trace.keepsStory && this.#trace.tell(`lost: ${from} > ${to}: ${message ?? 'reset'} (${why})`);
+    if (!this.#passes(from, to)) {
+      lost('partition');
+      return;
+    }
     const { faults } = this;
     const random = this.#random;
-    if (!sure && random.chance(faults.lossRate)) {
+    if (message !== undefined && random.chance(faults.lossRate)) {
       this.#count('message lost');
+      lost('by chance');
       return;
     }
     let delayMs = random.between(faults.minDelayMs, faults.maxDelayMs);
@@ -248,6 +254,7 @@ export class SimNetwork {
     }
     this.#time.after(atMs - this.#time.nowMs, () => {
       if (this.#passes(from, to)) arrive();
+      else lost('partition');
     });
   }
 

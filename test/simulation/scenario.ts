@@ -1,13 +1,16 @@
+import type { Cut } from './case.js';
 import { checkEndings } from './checkers/endings.js';
 import { checkFinalValues } from './checkers/final-value.js';
+import { LimitWatch } from './checkers/limits.js';
 import { checkMonotonicReads, checkReadBounds } from './checkers/reads.js';
+import { checkRefusals } from './checkers/refusals.js';
 import { checkRegisters } from './checkers/registers.js';
 import { checkReplicasEqual } from './checkers/replicas-equal.js';
 import type { Violation } from './checkers/violation.js';
 import { SimCluster } from './cluster.js';
 import { configurationOf, describeConfiguration, type SimConfiguration } from './configuration.js';
 import type { Fault } from './faults.js';
-import { History } from './history.js';
+import { History, overlappingLevels } from './history.js';
 import { Nemesis } from './nemesis.js';
 import { SimNetwork } from './network.js';
 import { burstClient, plainClient } from './plain-clients.js';
@@ -24,6 +27,8 @@ export interface RunResult {
   seed: number;
   configuration: string;
   datacenters: number;
+  /** What the shrinker may make less of. */
+  config: Required<Omit<Cut, 'without'>>;
   violations: Violation[];
   /** Hash of everything that was delivered and done: the same for the same seed. */
   hash: string;
@@ -54,6 +59,7 @@ const START_BOUND_MS = 30_000;
 /** After the healing everything must have ended, and all replicas be equal, within this. */
 const LIVENESS_BOUND_MS = 120_000;
 const POLL_MS = 500;
+const SAMPLE_MS = 300;
 
 /** Runs one seed: start, safety phase, heal, liveness phase, checkers. */
 export async function runSeed(seed: number, options: RunOptions = {}): Promise<RunResult> {
@@ -64,10 +70,12 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
   const run = new Run(config, schedule, options);
   const violations = await run.run();
   const { user, system } = process.cpuUsage(cpu);
+  const { sdkClients, plainClients, readers, registerOwners, keys, safetyMs } = config;
   return {
     seed,
     configuration: describeConfiguration(config),
     datacenters: Object.keys(config.cluster.replication).length,
+    config: { sdkClients, plainClients, readers, registerOwners, keys, safetyMs },
     violations,
     hash: run.trace.hash(),
     events: run.time.events,
@@ -85,6 +93,7 @@ class Run {
   readonly time: VirtualTime;
   readonly trace: Trace;
   readonly history: History;
+  readonly limits = new LimitWatch();
   healedAfterMs: number | undefined;
   struck: Record<string, number> = {};
   readonly #config: SimConfiguration;
@@ -131,6 +140,7 @@ class Run {
     });
     this.#network.faults = this.#config.network;
     nemesis.start();
+    this.#sample();
     await this.time.run(this.time.nowMs + this.#config.safetyMs);
     nemesis.heal();
     this.struck = { ...nemesis.struck, ...this.#network.struck };
@@ -138,6 +148,7 @@ class Run {
     for (const workload of workloads.others) workload.stop();
     workloads.sdk.stop();
     const live = await this.#converge();
+    this.#cluster.tellContents();
     return [...live, ...this.#check()];
   }
 
@@ -189,17 +200,26 @@ class Run {
     return whole ? [] : [{ check: 'every node is normal again', detail: await this.#statuses() }];
   }
 
+  /** Looks now and then at what is bounded. */
+  #sample(): void {
+    this.limits.sampled(this.#cluster.held());
+    this.time.after(SAMPLE_MS, () => this.#sample());
+  }
+
   #replicasDiffer(): Violation[] {
     return checkReplicasEqual(this.#cluster.stores(), this.#config.replicas);
   }
 
   #check(): Violation[] {
-    const { rollups } = this.#config.cluster;
+    const { rollups, replication } = this.#config.cluster;
+    const overlapping = overlappingLevels(replication);
     return [
       ...this.#cluster.versions.violations,
+      ...this.limits.violations,
       ...checkEndings(this.history),
-      ...checkReadBounds(this.history, rollups),
-      ...checkMonotonicReads(this.history),
+      ...checkRefusals(this.history.increments),
+      ...checkReadBounds(this.history, rollups, overlapping),
+      ...checkMonotonicReads(this.history, overlapping),
       ...checkRegisters(this.history.registers),
       ...this.#replicasDiffer(),
       ...checkFinalValues(this.history.increments, this.#cluster.stores(), rollups),

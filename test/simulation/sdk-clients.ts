@@ -82,6 +82,7 @@ export class SdkClients {
         consistency: random.pick(config.levels),
         flushIntervalMs: random.pick([5, 20, 200]),
         maxFlushCells: random.pick([3, 100]),
+        maxCells: config.sdkMaxCells,
         attemptTimeoutMs: 500,
         requestTimeoutMs: CALL_TIMEOUT_MS,
       };

@@ -3,6 +3,7 @@ import type { CellValue } from '../../counter/shard.js';
 import { windowIndex } from '../../counter/window.js';
 import type { Outcome } from '../../proto/calls.js';
 import { asTallyringError, errorToData } from '../../proto/errors.js';
+import { LEVELS } from '../../proto/level.js';
 import type { SimConfiguration } from './configuration.js';
 import type { History, ReadRecord } from './history.js';
 import type { SimNetwork } from './network.js';
@@ -54,17 +55,30 @@ export function repeatedly(
   };
 }
 
-/** A random event of the configured kind. Some are late, some years old, none lies in the future. */
+/** Beyond what validation allows, whatever clock jumps by: such an event must be refused. */
+const TOO_FAR_AHEAD_MS = 30 * 3_600_000;
+
+/** A random event of the configured kind: most are of now; others late, years old, or ahead of the clock. */
 export function randomEvent(config: SimConfiguration, random: SeededRandom, nowMs: number) {
-  const age = random.next();
-  const lateMs = age < 0.7 ? 0 : age < 0.9 ? random.between(0, 7_200_000) : random.between(0, 3e11);
+  const aheadMs = drawAheadMs(random);
   return {
     key: `key-${random.below(config.keys)}`,
     eventType: random.pick(config.eventTypes),
     value: config.negativeValues ? random.below(21) - 10 : 1 + random.below(5),
-    timestampMs: Math.floor(EPOCH_WALL_MS + nowMs - lateMs),
+    timestampMs: Math.floor(EPOCH_WALL_MS + nowMs + aheadMs),
     level: random.pick(config.levels),
+    impossible: aheadMs >= TOO_FAR_AHEAD_MS,
   };
+}
+
+function drawAheadMs(random: SeededRandom): number {
+  const kind = random.next();
+  if (kind < 0.65) return 0;
+  if (kind < 0.8) return -random.between(0, 7_200_000);
+  if (kind < 0.88) return -random.between(0, 3e11);
+  if (kind < 0.89) return -random.between(1.8e12, 3e12); // before 1970
+  if (kind < 0.98) return random.between(0, 20 * 3_600_000);
+  return random.between(TOO_FAR_AHEAD_MS, 1e12);
 }
 
 export function connectAll(parts: WorkloadParts, process: SimProcess): NodeConnection[] {
@@ -72,7 +86,7 @@ export function connectAll(parts: WorkloadParts, process: SimProcess): NodeConne
   return parts.config.cluster.nodes.map((node) => transport.connect(`${node.host}:${node.port}`));
 }
 
-/** Reads cells at random nodes, mostly at QUORUM; often twice in a row, and at once after an acknowledgement. */
+/** Reads cells at random nodes, mostly at QUORUM, else at any level; often twice in a row, and at once after an acknowledgement. */
 export class Reader implements Workload {
   readonly #parts: WorkloadParts;
   readonly #name: string;
@@ -90,8 +104,8 @@ export class Reader implements Workload {
     this.#connections = connectAll(parts, process);
     const { config, time } = parts;
     this.#workload = repeatedly(process, { random: this.#random, perSecond: config.rate }, () => {
-      const { key, eventType } = randomEvent(config, this.#random, time.nowMs);
-      this.#read(key, eventType);
+      const { key, eventType, timestampMs } = randomEvent(config, this.#random, time.nowMs);
+      this.#read(key, eventType, timestampMs);
     });
   }
 
@@ -105,14 +119,14 @@ export class Reader implements Workload {
     if (!this.#stopped && this.#random.chance(0.4)) this.#read(key, eventType);
   }
 
-  #read(key: string, eventType: string): void {
+  #read(key: string, eventType: string, at?: number): void {
     const { config, history, time, trace } = this.#parts;
     const random = this.#random;
-    const granularity = random.chance(0.7) ? 'total' : random.pick(config.cluster.rollups);
-    const timestampMs = Math.floor(EPOCH_WALL_MS + time.nowMs);
+    const granularity = random.chance(0.6) ? 'total' : random.pick(config.cluster.rollups);
+    const timestampMs = at ?? Math.floor(EPOCH_WALL_MS + time.nowMs);
     const window = windowIndex(granularity, timestampMs);
     const client = this.#name;
-    const level = random.chance(0.85) ? 'QUORUM' : random.pick(OTHER_READ_LEVELS);
+    const level = random.chance(0.7) ? 'QUORUM' : random.pick(LEVELS);
     const record: ReadRecord = { client, key, eventType, granularity, window, level, ...history.began() };
     history.reads.push(record);
     const end = (answer: Outcome<CellValue>) => {
@@ -132,5 +146,3 @@ export class Reader implements Workload {
       );
   }
 }
-
-const OTHER_READ_LEVELS = ['ONE', 'ALL', 'LOCAL_QUORUM', 'EACH_QUORUM'] as const;

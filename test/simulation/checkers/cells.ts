@@ -6,9 +6,10 @@ export function cellName(key: string, eventType: string, granularity: Granularit
   return `${key}/${eventType}/${granularity}/${window}`;
 }
 
-/** The cells that an increment counts in. */
+/** The cells that an increment counts in: none when it must be refused. */
 export function cellsOf(increment: IncrementRecord, rollups: readonly Granularity[]): string[] {
   const { key, eventType, timestampMs } = increment;
+  if (increment.impossible) return [];
   return rollups.map((granularity) =>
     cellName(key, eventType, granularity, windowIndex(granularity, timestampMs)),
   );

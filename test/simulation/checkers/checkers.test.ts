@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import type { Shard } from '../../../counter/shard.js';
 import { type Entry, encodeShard, shardKey, tokenOf } from '../../../proto/entry.js';
-import { History, type IncrementRecord, type ReadRecord } from '../history.js';
+import { History, type IncrementRecord, overlappingLevels, type ReadRecord } from '../history.js';
 import { checkEndings } from './endings.js';
 import { checkFinalValues } from './final-value.js';
+import { LimitWatch } from './limits.js';
 import { checkMonotonicReads, checkReadBounds } from './reads.js';
+import { checkRefusals } from './refusals.js';
 import { checkReplicasEqual } from './replicas-equal.js';
 import { VersionWatch } from './versions.js';
 
@@ -24,6 +26,7 @@ function increment(over: Partial<IncrementRecord>): IncrementRecord {
     value: 1,
     timestampMs: 0,
     level: 'QUORUM',
+    impossible: false,
     outcome: 'acknowledged',
     began: 0,
     ended: 1,
@@ -33,8 +36,8 @@ function increment(over: Partial<IncrementRecord>): IncrementRecord {
   };
 }
 
-function read(count: number, began: number, ended: number): ReadRecord {
-  const value = { count, sum: count, min: 1, max: 1 };
+function read(count: number, began: number, ended: number, sum = count): ReadRecord {
+  const value = { count, sum, min: 1, max: 1 };
   return { client: 'r', ...CELL, level: 'QUORUM', began, ended, beganMs: began, endedMs: ended, value };
 }
 
@@ -79,6 +82,49 @@ describe('the checkers find what they are for', () => {
     expect(check(read(3, 0, 1), read(2, 2, 3))).toBe(1);
     expect(check(read(3, 0, 5), read(2, 2, 6))).toBe(0);
     expect(check(read(2, 0, 1), read(3, 2, 3))).toBe(0);
+  });
+
+  it('read bounds: with decrements, between all of the negative and all of the positive ones in doubt', () => {
+    const increments = [increment({ value: 5 }), increment({ value: -3, began: 5, ended: 9 })];
+    const check = (...of: Parameters<typeof read>) =>
+      checkReadBounds(historyOf(increments, [read(...of)]), ['total']).length;
+    expect([check(1, 6, 8, 5), check(2, 6, 8, 2)]).toEqual([0, 0]);
+    expect([check(2, 6, 8, 6), check(2, 6, 8, 1), check(2, 10, 11, 5)]).toEqual([1, 1, 1]);
+  });
+
+  it('monotonic reads: sums as well, but not where something was taken away', () => {
+    const reads = [read(3, 0, 1, 9), read(3, 2, 3, 8)];
+    const check = (value: number) => checkMonotonicReads(historyOf([increment({ value })], reads)).length;
+    expect([check(1), check(-1)]).toEqual([1, 0]);
+  });
+
+  it('levels that overlap: those that ask more than half', () => {
+    expect([...overlappingLevels({ dc1: 3 })].sort()).toEqual([
+      'ALL',
+      'EACH_QUORUM',
+      'LOCAL_QUORUM',
+      'QUORUM',
+      'THREE',
+      'TWO',
+    ]);
+    expect([...overlappingLevels({ dc1: 3, dc2: 3 })].sort()).toEqual(['ALL', 'EACH_QUORUM', 'QUORUM']);
+  });
+
+  it('refusals: an impossible increment that was acknowledged, and one that was counted', () => {
+    const one = increment({ impossible: true });
+    expect(checkRefusals([one])).toHaveLength(1);
+    expect(checkRefusals([increment({}), increment({ impossible: true, outcome: 'in doubt' })])).toEqual([]);
+    expect(checkFinalValues([one], new Map([['a', [shard(1, 1, 1)]]]), ['total'])).toHaveLength(1);
+  });
+
+  it('limits: what was once over its limit, told once', () => {
+    const watch = new LimitWatch();
+    const held = (amount: number) =>
+      watch.sampled([{ nodeId: 'a', what: 'hint bytes for b', amount, limit: 10 }]);
+    held(10);
+    expect(watch.violations).toEqual([]);
+    for (const amount of [11, 12, 3]) held(amount);
+    expect(watch.violations).toHaveLength(1);
   });
 
   it('replicas equal: different bytes, too few holders, holders of other nodes', () => {

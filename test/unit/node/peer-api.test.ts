@@ -140,6 +140,18 @@ describe('peer api', () => {
     expect((await ask('row', { epoch: 1, row })).whole).toBe(false);
   });
 
+  it('lists no leaves as whole while one of its rows is damaged', async () => {
+    const { b, ask, put } = await asked();
+    const entries = many(3);
+    await put(entries);
+    const body = { epoch: 1, leaves: all, limit: 10 };
+    expect(await ask('leafEntries', body)).toMatchObject({ whole: true, more: false });
+    b.disk.flipBit(entries[1]!.key);
+    const reply = await ask('leafEntries', body);
+    expect(reply.whole).toBe(false);
+    expect(reply.keys).toHaveLength(2);
+  });
+
   it('answers what is malformed with INVALID_ARGUMENT', async () => {
     const { ask } = await asked();
     const malformed = [

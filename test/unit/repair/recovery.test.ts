@@ -137,6 +137,7 @@ describe('recovery', () => {
     const run = recovery.run();
     const { maxRequestMs } = world.limits;
     await world.time.run(world.time.nowMs + maxRequestMs - 1);
+    expect(recovery.waitsFor).toMatch(/\(step 1 of 3\)$/);
     expect(world.calls.filter(({ kind }) => kind === 'leafEntries')).toHaveLength(0);
     await world.time.run(world.time.nowMs + 10 * SECOND);
     expect(recovery.waitsFor).toMatch(/^registers: 2 of (b, c|c, b) /);
@@ -147,6 +148,23 @@ describe('recovery', () => {
     for (const id of ['b', 'c']) {
       expect(content).toEqual(expect.arrayContaining(await world.node(id).content()));
     }
+  });
+
+  it('tells how much it has merged from whom', async () => {
+    const { world, recovery, put } = await restarted({}, { doubts: ['a gap'] });
+    await put('b', 'only-b');
+    await put('b', 'only-b-2');
+    let refusals = 0;
+    // The second replica fails in the merge, again and again: it is waited for.
+    world.fate = ({ to, kind }) =>
+      to === 'c' && kind === 'leafEntries' && ++refusals > 0 ? 'refused' : undefined;
+    const run = recovery.run();
+    await world.time.run(world.time.nowMs + world.limits.maxRequestMs + 2 * SECOND);
+    expect(refusals).toBeGreaterThan(1);
+    expect(recovery.waitsFor).toMatch(/left: c; pulled 2 entries from b \(step 3 of 3\)$/);
+    world.fate = () => undefined;
+    expect(await world.time.settle(run, 10 * SECOND)).toBe(true);
+    expect(recovery.waitsFor).toBe('');
   });
 
   it('goes on when a replica fails in the middle', async () => {

@@ -1,0 +1,64 @@
+import type { SimConfiguration } from './configuration.js';
+import type { Fault } from './faults.js';
+import type { Plants } from './plants.js';
+import { type RunOptions, type RunResult, runSeed } from './scenario.js';
+
+/** What the network does to single messages, by the words that switch it off. */
+export const NETWORK_FAULTS = ['loss', 'delay', 'duplicates', 'reorder'] as const;
+export type NetworkFault = (typeof NETWORK_FAULTS)[number];
+
+/** What a run has less of than its seed decided. */
+export interface Cut {
+  without?: NetworkFault[];
+  sdkClients?: number;
+  plainClients?: number;
+  readers?: number;
+  registerOwners?: number;
+  keys?: number;
+  safetyMs?: number;
+}
+
+/** A run that can be written down, and run again exactly. */
+export interface Case {
+  seed: number;
+  scale?: number;
+  /** In place of the faults that the seed draws. */
+  schedule?: readonly Fault[];
+  cut?: Cut;
+}
+
+export function applyCut(config: SimConfiguration, { without = [], ...fewer }: Cut): void {
+  Object.assign(config, fewer);
+  const { network } = config;
+  for (const what of without) {
+    if (what === 'loss') network.lossRate = 0;
+    if (what === 'delay') network.slowRate = 0;
+    if (what === 'duplicates') network.duplicateRate = 0;
+    if (what === 'reorder') network.reorder = false;
+  }
+}
+
+export interface CaseOptions {
+  story?: boolean;
+  /** Made anew for each run: some plants remember. */
+  plants?: () => Plants;
+  adjust?: RunOptions['adjust'];
+}
+
+export function runCase({ seed, scale, schedule, cut }: Case, options: CaseOptions = {}): Promise<RunResult> {
+  const run: RunOptions = {
+    story: options.story ?? false,
+    adjust: (config) => {
+      options.adjust?.(config);
+      if (cut) applyCut(config, cut);
+    },
+  };
+  if (scale !== undefined) run.scale = scale;
+  if (schedule !== undefined) run.schedule = schedule;
+  if (options.plants) run.plants = options.plants();
+  return runSeed(seed, run);
+}
+
+export function commandOf(one: Case): string {
+  return `npm run test:sim -- --case '${JSON.stringify(one)}'`;
+}
