@@ -60,10 +60,10 @@ export class RegisterOwner implements Workload {
     const name = random.pick(NAMES);
     const luck = random.next();
     if (luck < 0.03) this.#stall();
-    else if (luck < 0.3) void this.#read(name);
+    else if (luck < 0.3) void this.#read(name, random.pick(this.#connections));
     else if (this.#busy.has(name)) return;
     else if (this.#owned.has(name)) void this.#write(name, this.#owned.get(name)!);
-    else if (luck < 0.5) void this.#acquire(name);
+    else if (luck < 0.5) void this.#acquire(name, random.pick(this.#connections));
   }
 
   /** Long enough for others to take over; what it was about to do, it then does as a zombie. */
@@ -74,10 +74,24 @@ export class RegisterOwner implements Workload {
     time.after(this.#random.between(50, 4_000), () => this.#process.resume());
   }
 
-  async #acquire(name: string): Promise<void> {
+  /**
+   * After the faults: every node serves a read and an acquisition of every register, which also show whether
+   * what was confirmed last is still there. Gives what it could not, in words.
+   */
+  async last(): Promise<string[]> {
+    for (const name of NAMES) {
+      for (const node of this.#connections) {
+        await this.#read(name, node);
+        await this.#acquire(name, node);
+      }
+    }
+    const calls = this.#parts.history.registers.slice(-2 * NAMES.length * this.#connections.length);
+    return calls.filter(({ outcome }) => outcome !== 'done').map(({ kind, name }) => `${kind} of ${name}`);
+  }
+
+  async #acquire(name: string, node: NodeConnection): Promise<void> {
     await this.#alone(name, async () => {
       const operation = this.#begin('acquire', name);
-      const node = this.#random.pick(this.#connections);
       await this.#end(operation, async () => {
         const record = await node.acquireRegister(name, { timeoutMs: CALL_TIMEOUT_MS });
         this.#owned.set(name, record);
@@ -105,9 +119,8 @@ export class RegisterOwner implements Workload {
     });
   }
 
-  async #read(name: string): Promise<void> {
+  async #read(name: string, node: NodeConnection): Promise<void> {
     const operation = this.#begin('read', name);
-    const node = this.#random.pick(this.#connections);
     await this.#end(operation, () => node.readRegister(name, { timeoutMs: CALL_TIMEOUT_MS }));
   }
 

@@ -148,6 +148,8 @@ class Run {
     for (const workload of workloads.others) workload.stop();
     workloads.sdk.stop();
     const live = await this.#converge();
+    if (live.length === 0) live.push(...(await this.#callRegisters(workloads.owners)));
+    if (live.length === 0) live.push(...(await this.#converge()));
     this.#cluster.tellContents();
     return [...live, ...this.#check()];
   }
@@ -177,11 +179,12 @@ class Run {
     };
     for (let i = 1; i <= this.#config.plainClients; i++) others.push(plainClient(parts, `plain-${i}`));
     for (let i = 1; i <= this.#config.readers; i++) readers.push(new Reader(parts, `reader-${i}`));
-    for (let i = 1; i <= this.#config.registerOwners; i++) {
-      others.push(new RegisterOwner(parts, `owner-${i}`));
-    }
+    const owners = Array.from(
+      { length: this.#config.registerOwners },
+      (_, i) => new RegisterOwner(parts, `owner-${i + 1}`),
+    );
     const sdk = new SdkClients(parts, this.#plants);
-    return { sdk, others: [...others, ...readers], burst: burstClient(parts) };
+    return { sdk, owners, others: [...others, ...owners, ...readers], burst: burstClient(parts) };
   }
 
   /** The liveness phase: all operations end, all nodes are normal, all replicas equal, within the bound. */
@@ -193,7 +196,7 @@ class Run {
       if (!this.history.unsettled().next().done) continue;
       if (!this.#cluster.nodes.every(({ nodeId }) => this.#cluster.isWhole(nodeId))) continue;
       if (this.#replicasDiffer().length > 0) continue;
-      this.healedAfterMs = this.time.nowMs - healedMs;
+      this.healedAfterMs ??= this.time.nowMs - healedMs;
       return [];
     }
     const whole = this.#cluster.nodes.every(({ nodeId }) => this.#cluster.isWhole(nodeId));
@@ -204,6 +207,20 @@ class Run {
   #sample(): void {
     this.limits.sampled(this.#cluster.held());
     this.time.after(SAMPLE_MS, () => this.#sample());
+  }
+
+  /** Nobody may be locked out of a register for good, and what was confirmed last must be there. */
+  async #callRegisters([owner]: readonly RegisterOwner[]): Promise<Violation[]> {
+    let failed: string[] | undefined = [];
+    if (owner !== undefined) {
+      failed = undefined;
+      owner.last().then((calls) => {
+        failed = calls;
+      });
+      await this.time.runUntil(() => failed !== undefined, this.time.nowMs + LIVENESS_BOUND_MS);
+    }
+    if (failed === undefined) return [{ check: 'registers serve again', detail: 'calls that never end' }];
+    return failed.map((detail) => ({ check: 'registers serve again', detail }));
   }
 
   #replicasDiffer(): Violation[] {

@@ -14,13 +14,13 @@ export function watchMerges(
   pending: PendingMerges,
   show: (entries: readonly Entry[]) => void,
 ): Store {
-  const merge: Store['merge'] = async (entries) => {
+  const merge: Store['merge'] = async (entries, options) => {
     show(entries);
     const bytes = entries.reduce((sum, { key, value }) => sum + key.length + value.length, 0);
     pending.bytes += bytes;
     pending.largest = Math.max(pending.largest, bytes);
     try {
-      return await store.merge(entries);
+      return await store.merge(entries, options);
     } finally {
       pending.bytes -= bytes;
     }

@@ -17,12 +17,19 @@ function operation(kind: Kind, told: string, [began, ended]: [number, number], o
     ended,
     outcome,
     ...(told !== '' && {
-      record: { epoch: epoch!, write: write!, quorum: [], value: value === undefined ? null : Buffer.from(value) },
+      record: {
+        epoch: epoch!,
+        write: write!,
+        quorum: [],
+        value: value === undefined ? null : Buffer.from(value),
+      },
     }),
   } satisfies RegisterOperation;
 }
-const acquire = (told: string, at: [number, number], outcome?: Outcome) => operation('acquire', told, at, outcome);
-const write = (told: string, at: [number, number], outcome?: Outcome) => operation('write', told, at, outcome);
+const acquire = (told: string, at: [number, number], outcome?: Outcome) =>
+  operation('acquire', told, at, outcome);
+const write = (told: string, at: [number, number], outcome?: Outcome) =>
+  operation('write', told, at, outcome);
 const read = (told: string, at: [number, number], outcome?: Outcome) => operation('read', told, at, outcome);
 const found = (...operations: RegisterOperation[]) => checkRegisters(operations).map(({ check }) => check);
 

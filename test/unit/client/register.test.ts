@@ -9,7 +9,15 @@ import { SeededRandom } from '../../simulation/seeded-random.js';
 import { VirtualTime } from '../../simulation/virtual-time.js';
 import { errorOf } from './open-client.js';
 
-const RECORD: RegisterRecord = { epoch: 7, write: 1, quorum: [['n1', 1], ['n2', 1]], value: null };
+const RECORD: RegisterRecord = {
+  epoch: 7,
+  write: 1,
+  quorum: [
+    ['n1', 1],
+    ['n2', 1],
+  ],
+  value: null,
+};
 
 /** What a node does with a call; it may throw, or take its time. */
 type Answers = Partial<Pick<NodeConnection, 'acquireRegister' | 'writeRegister' | 'readRegister'>>;
@@ -42,12 +50,21 @@ function opened(answers: Answers, nodeIds = ['n1', 'n2', 'n3']) {
     nodes: { succeeded: () => undefined, failed: (nodeId: string) => void failed.push(nodeId) },
   } as unknown as Topology;
   const limits = { ...DEFAULT_LIMITS, requestTimeoutMs: 2_000, attemptTimeoutMs: 100 };
-  const register = new Register('checkpoint', { topology, clock: time.clock(), timers: time, random, limits });
+  const register = new Register('checkpoint', {
+    topology,
+    clock: time.clock(),
+    timers: time,
+    random,
+    limits,
+  });
   const settle = <T>(promise: Promise<T>) => time.settle(promise, 10_000);
   return { time, register, calls, failed, nodes, settle };
 }
 
-const refusing = (code: ConstructorParameters<typeof TallyringError>[0], times = Number.POSITIVE_INFINITY) => {
+const refusing = (
+  code: ConstructorParameters<typeof TallyringError>[0],
+  times = Number.POSITIVE_INFINITY,
+) => {
   let left = times;
   return async () => {
     if (left-- > 0) throw new TallyringError(code, code);
@@ -66,10 +83,12 @@ describe('a register of the SDK', () => {
     await settle(owner.write(Buffer.from('one')));
     await settle(owner.write(Buffer.from('two')));
     expect(owner.value?.toString()).toBe('two');
-    expect(calls.slice(1).map(({ record }) => [record!.epoch, record!.write, String(record!.value)])).toEqual([
-      [7, 2, 'one'],
-      [7, 3, 'two'],
-    ]);
+    expect(calls.slice(1).map(({ record }) => [record!.epoch, record!.write, String(record!.value)])).toEqual(
+      [
+        [7, 2, 'one'],
+        [7, 3, 'two'],
+      ],
+    );
     expect(calls[2]!.record!.quorum).toEqual(RECORD.quorum);
   });
 
@@ -85,7 +104,9 @@ describe('a register of the SDK', () => {
     await settle(owner.write(Buffer.from('one')));
     const writes = calls.filter(({ record }) => record !== undefined);
     expect(writes.map(({ nodeId }) => nodeId)).toEqual(['n1', 'n2', 'n3']);
-    expect(new Set(writes.map(({ record }) => `${record!.write} ${record!.value}`))).toEqual(new Set(['2 one']));
+    expect(new Set(writes.map(({ record }) => `${record!.write} ${record!.value}`))).toEqual(
+      new Set(['2 one']),
+    );
   });
 
   it('gives a version one value, whatever becomes of the buffer that was handed over', async () => {
@@ -147,7 +168,8 @@ describe('a register of the SDK', () => {
     ['OVERLOADED', 'acquireRegister'],
   ] as const)('ends at its deadline with %s when %s goes on failing', async (code, call) => {
     const { register, time, settle, calls } = opened({ [call]: refusing(code) });
-    const ended = call === 'readRegister' ? register.read({ timeoutMs: 500 }) : register.acquire({ timeoutMs: 500 });
+    const ended =
+      call === 'readRegister' ? register.read({ timeoutMs: 500 }) : register.acquire({ timeoutMs: 500 });
     expect(await settle(errorOf(ended))).toMatchObject({ code });
     expect(time.nowMs).toBeGreaterThan(400);
     expect(time.nowMs).toBeLessThan(1_500);
