@@ -1,3 +1,4 @@
+import type { Limits } from '../../node/config.js';
 import type { SimConfiguration } from './configuration.js';
 import type { Fault } from './faults.js';
 import type { Plants } from './plants.js';
@@ -16,6 +17,8 @@ export interface Cut {
   registerOwners?: number;
   keys?: number;
   safetyMs?: number;
+  /** Set in place of those of the cluster. */
+  limits?: Partial<Limits>;
 }
 
 /** A run that can be written down, and run again exactly. */
@@ -27,8 +30,9 @@ export interface Case {
   cut?: Cut;
 }
 
-export function applyCut(config: SimConfiguration, { without = [], ...fewer }: Cut): void {
+export function applyCut(config: SimConfiguration, { without = [], limits = {}, ...fewer }: Cut): void {
   Object.assign(config, fewer);
+  Object.assign(config.cluster.limits, limits);
   const { network } = config;
   for (const what of without) {
     if (what === 'loss') network.lossRate = 0;

@@ -17,6 +17,9 @@ import type { Trace } from './trace.js';
 import type { VirtualClock, VirtualTime } from './virtual-time.js';
 import { PendingMerges, watchMerges } from './watched-store.js';
 
+/** A newer state in the place of an older one is kept even where it is some bytes longer. */
+const HINT_GROWTH = 1.25;
+
 export interface ClusterParts {
   config: SimConfiguration;
   time: VirtualTime;
@@ -273,7 +276,7 @@ export class SimCluster {
         nodeId,
         what: `hint bytes for ${target}`,
         amount: this.disks.hintBytes(nodeId, target),
-        limit: maxHintBytesPerTarget,
+        limit: maxHintBytesPerTarget * HINT_GROWTH,
       })),
     ]);
   }

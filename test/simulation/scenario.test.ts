@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { runCase } from './case.js';
 import type { SimConfiguration } from './configuration.js';
 import { COORDINATOR, type Fault } from './faults.js';
 import { KNOWN_SEEDS } from './known-seeds.js';
@@ -21,13 +22,13 @@ describe('simulated clusters', () => {
     expect(failed).toEqual([]);
   });
 
-  it.each(KNOWN_SEEDS)(
-    'seed $seed stays right ($found)',
-    { timeout: 20_000 },
-    async ({ seed, ...options }) => {
-      expect(await violationsOf(seed, options)).toEqual([]);
-    },
-  );
+  for (const { found, open, ...one } of KNOWN_SEEDS) {
+    const run = open ? it.fails : it;
+    run(`seed ${one.seed} stays right (${found})`, { timeout: 20_000 }, async () => {
+      const { violations } = await runCase(one);
+      expect(violations).toEqual([]);
+    });
+  }
 
   it('gives the same trace for the same seed, with and without a story, and others for others', async () => {
     const [first, again, other] = [await runSeed(7), await runSeed(7, { story: true }), await runSeed(8)];

@@ -28,7 +28,7 @@ export interface RunResult {
   configuration: string;
   datacenters: number;
   /** What the shrinker may make less of. */
-  config: Required<Omit<Cut, 'without'>>;
+  config: Required<Omit<Cut, 'without' | 'limits'>>;
   violations: Violation[];
   /** Hash of everything that was delivered and done: the same for the same seed. */
   hash: string;

@@ -37,7 +37,7 @@ export async function shrink(one: Case, options: ShrinkOptions): Promise<Shrunk 
 }
 
 /** Of the configuration that a seed decided: where cutting starts. */
-type Start = Required<Omit<Cut, 'without'>>;
+type Start = Required<Omit<Cut, 'without' | 'limits'>>;
 
 class Shrinker {
   best: Shrunk;

@@ -25,7 +25,7 @@ function describeEntry(entry: Entry): string {
 
 /** Lines of a story that matter whatever the key: faults, processes, what got lost of reads and writes. */
 const ALWAYS =
-  /FAULT|heal:|is killed|is paused|goes on| starts | is up |does not start|has stopped|is whole again|set back|partition is over/;
+  /FAULT|heal:|is killed|is paused|goes on| starts | is up |does not start|has stopped|is whole again|set back|partition is over| (WARN|ERROR): /;
 const LOST = /^\S+ lost: .*(flush|increment|merge|read|get|register)/;
 const MOST_LINES = 400;
 
