@@ -194,9 +194,9 @@ export class Recovery {
   #tellMerging(merged: ReadonlySet<string>): void {
     const missing = this.#missing(merged) ?? 'the merge to end';
     const progress = [...this.#merging].map(
-      ([other, { compared, pulled }]) => `${other}: ${compared} entries compared, ${pulled} entries pulled`,
+      ([other, { compared, pulled }]) => `${other}: ${compared} entries compared, ${pulled} pulled`,
     );
-    this.waitsFor = `${[missing, ...progress].join('; ')} (step 3 of 3)`;
+    this.waitsFor = [`${missing} (step 3 of 3)`, ...progress].join('; ');
   }
 
   async #mergeFrom(other: string, merged: Set<string>): Promise<void> {
