@@ -152,7 +152,7 @@ export function stateOf({ pid, report, answered }: Sight): string {
 
 /** A state without the number of entries merged so far, which changes all the time. */
 export function withoutFigures(state: string): string {
-  return state.replace(/\d+ entries/g, 'entries');
+  return state.replace(/\d+ (?=entries|pulled)/g, '');
 }
 
 /** Sends a signal to the node's process. False when it does not run. */

@@ -108,21 +108,30 @@ function progressLine(environment: Environment, nodeId: string) {
         const perSecond = Math.max(0, ((held - speed.entries) / (nowMs - speed.atMs)) * 1_000);
         speed = { entries: held, atMs: nowMs, perSecond };
       }
-      const text = [
+      const figures = [
         `${nodeId}  ${entries === undefined ? '?' : formatCount(entries)} of ${formatCount(most)} entries`,
         `${formatCount(Math.round(speed.perSecond))}/s`,
         formatDuration(nowMs - startMs),
-        state,
       ].join('  ');
+      const isNew = withoutFigures(state) !== kind;
       if (stderr.isTty) {
-        void stderr.write(`${erase}${text.slice(0, stderr.columns - 1)}`);
-      } else if (withoutFigures(state) !== kind || nowMs - writtenMs >= LINE_INTERVAL_MS) {
-        [kind, writtenMs] = [withoutFigures(state), nowMs];
-        void stderr.write(`${text}\n`);
+        if (isNew) void stderr.write(`${erase}${nodeId}  ${state}\n`);
+        void stderr.write(`${erase}${fitted(figures, state, stderr.columns - 1)}`);
+      } else if (isNew || nowMs - writtenMs >= LINE_INTERVAL_MS) {
+        writtenMs = nowMs;
+        void stderr.write(`${figures}  ${state}\n`);
       }
+      kind = withoutFigures(state);
     },
     end(): void {
       if (erase !== '') void stderr.write(erase);
     },
   };
+}
+
+/** The end of a state says how far it is: that stays when the width does not do. */
+function fitted(figures: string, state: string, width: number): string {
+  const room = width - figures.length - 2;
+  if (state.length <= room) return `${figures}  ${state}`;
+  return room > 1 ? `${figures}  …${state.slice(1 - room)}` : figures.slice(0, width);
 }

@@ -43,8 +43,12 @@ export class Exchange {
     this.#perSecond = entriesPerSecond;
   }
 
-  /** `onPulled` is told, page by page, how many entries were taken from the peer. */
-  async run(peer: string, leaves: LeafSet, onPulled?: (entries: number) => void): Promise<Exchanged> {
+  /** `onPage` is told, page by page, how many of the peer's entries were compared, and how many of them taken. */
+  async run(
+    peer: string,
+    leaves: LeafSet,
+    onPage?: (page: { compared: number; pulled: number }) => void,
+  ): Promise<Exchanged> {
     const total: Exchanged = { pulled: 0, pushed: 0, whole: true };
     let from: Buffer = FIRST_ENTRY;
     let after: Buffer | undefined;
@@ -59,7 +63,7 @@ export class Exchange {
       const { entries: mine, to } = await this.#sharedWith(peer, leaves, { from, to: theirs.to });
       const [now, later] = splitAt(theirs, to);
       const moved = await this.#settle(peer, compare(mine, now.keys, now.hashes));
-      onPulled?.(moved.pulled);
+      onPage?.({ compared: now.keys.length, pulled: moved.pulled });
       total.pulled += moved.pulled;
       total.pushed += moved.pushed;
       total.whole &&= moved.whole;

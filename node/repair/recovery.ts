@@ -41,8 +41,8 @@ export class Recovery {
   #stopped = false;
   /** Whether it is known if the store was whole when it was opened. */
   #settled = false;
-  /** Entries taken from each other replica, over all attempts. */
-  readonly #pulled = new Map<string, number>();
+  /** Of each other replica: entries compared in the attempt that came furthest, and taken in all attempts. */
+  readonly #merging = new Map<string, { compared: number; pulled: number }>();
   /** What is waited for, for operators; empty when done. */
   waitsFor = 'the other replicas to say whether this store is whole';
 
@@ -192,20 +192,27 @@ export class Recovery {
   }
 
   #tellMerging(merged: ReadonlySet<string>): void {
-    const pulled = [...this.#pulled].map(([other, entries]) => `${entries} entries from ${other}`);
-    const soFar = pulled.length > 0 ? `; pulled ${pulled.join(', ')}` : '';
-    this.waitsFor = `${this.#missing(merged) ?? 'the merge to end'}${soFar} (step 3 of 3)`;
+    const missing = this.#missing(merged) ?? 'the merge to end';
+    const progress = [...this.#merging].map(
+      ([other, { compared, pulled }]) => `${other}: ${compared} entries compared, ${pulled} pulled`,
+    );
+    this.waitsFor = [`${missing} (step 3 of 3)`, ...progress].join('; ');
   }
 
   async #mergeFrom(other: string, merged: Set<string>): Promise<void> {
     const { context, exchange } = this.#parts;
     if (!context.membership.isLive(other) || this.#stopped) return;
-    const onPulled = (entries: number) => {
-      this.#pulled.set(other, (this.#pulled.get(other) ?? 0) + entries);
+    const known = this.#merging.get(other) ?? { compared: 0, pulled: 0 };
+    this.#merging.set(other, known);
+    let reached = 0;
+    const onPage = ({ compared, pulled }: { compared: number; pulled: number }) => {
+      reached += compared;
+      known.compared = Math.max(known.compared, reached);
+      known.pulled += pulled;
       this.#tellMerging(merged);
     };
     try {
-      const { pulled, whole } = await exchange.run(other, LeafSet.all(), onPulled);
+      const { pulled, whole } = await exchange.run(other, LeafSet.all(), onPage);
       if (whole) merged.add(other);
       this.#tellMerging(merged);
       context.logger.info({ other, pulled, whole }, 'recovery merged what a replica holds');

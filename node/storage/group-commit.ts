@@ -47,8 +47,9 @@ export class CommitQueue<J extends CommitJob> {
   push(job: J): void {
     if (this.#failure !== undefined) throw this.#failure;
     const bytes = this.#pendingBytes + job.bytes;
-    // One job is always taken by an idle store, however small the limit.
-    if (bytes > this.#options.maxPendingBytes && this.#pendingBytes > 0) {
+    // One job is always taken by an idle store, however small the limit. What counts nothing is the store's own,
+    // bounded by whoever writes it: it must get through a queue that is full, or a busy node never comes up.
+    if (job.bytes > 0 && bytes > this.#options.maxPendingBytes && this.#pendingBytes > 0) {
       throw new TallyringError(
         'OVERLOADED',
         `${this.#pendingBytes} bytes already wait to be merged; slow down`,

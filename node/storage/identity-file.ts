@@ -38,7 +38,7 @@ export async function readIdentity(folder: string): Promise<Identity | undefined
   if (identity !== undefined) return identity;
   throw new TallyringError(
     'DATA_LOSS',
-    `${path} is damaged: restore it, or move the folder aside; the node then rebuilds itself from its peers`,
+    `${path} is damaged: restore it, or move the folder aside (tallyring cluster rebuild does); the node then rebuilds itself from its peers`,
   );
 }
 

@@ -25,7 +25,8 @@ const STORE_ID_BYTES = 16;
 const ROW_READ_BYTES = 16 * 1024;
 const PAGE_READ_BYTES = 256 * 1024;
 const FIRST_STEP = 8;
-const REBUILD = 'move the folder aside; the node then rebuilds itself from its peers';
+const REBUILD =
+  'move the folder aside (tallyring cluster rebuild does); the node then rebuilds itself from its peers';
 
 export interface LevelStoreOptions extends StoreParts {
   /** The node's data folder: identity.json and, below it, LevelDB's files. Made when it is not there. */

@@ -35,6 +35,7 @@ export const rebuild: Drill = {
     writeFileSync(join(cluster.data, 'n2', 'db', 'CURRENT'), 'no such manifest\n');
     const broken = await cluster.run(['cluster', 'start', 'n2']);
     mustBe('exit code of a start on the broken store', broken.code, 3);
+    mustBe('it names the verb that helps', broken.stderr.includes('tallyring cluster rebuild'), true);
 
     let done = false;
     const counting = count(cluster.addresses, counted, () => !done);
@@ -52,7 +53,7 @@ export const rebuild: Drill = {
     mustBe('status after the rebuild', status, 'normal');
 
     const equalAfter = await cluster.untilEqual(60_000);
-    // The other two alone could make up a quorum: each is asked to do without the rebuilt one, then with it only.
+    // Without n1 every quorum read rests on the rebuilt node.
     await cluster.kill('n1');
     await using client = await connect({ contactPoints: cluster.addresses });
     for (const [key, times] of counted)

@@ -12,11 +12,10 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { run } from '../../../cli/program.js';
 import { clusterRebuild, type NodeProcess } from '../../../cli/rebuild.js';
-import { type Source, whyNotRebuild } from '../../../cli/rebuild-sources.js';
 import { hasData, lastAside, setAside } from '../../../cli/state-folder.js';
 import type { NodeReport } from '../../../proto/calls.js';
 import { asTallyringError, type TallyringError } from '../../../proto/errors.js';
-import { description, type FakeEnvironment, fakeEnvironment, refused, report } from './fake-environment.js';
+import { type FakeEnvironment, fakeEnvironment, refused, report } from './fake-environment.js';
 
 const IDS = ['n1', 'n2', 'n3'];
 
@@ -25,41 +24,6 @@ function reportOf(nodeId: string, change: Partial<NodeReport> = {}): NodeReport 
 }
 
 const RECOVERING = { status: 'recovering', waitsFor: 'registers: 2 of n1, n3 (step 2 of 3)' };
-
-describe('whether a node can be rebuilt', () => {
-  /** n1 is rebuilt. */
-  const sources = (count: number, states: (Partial<NodeReport> | undefined)[], replicas = count): Source[] =>
-    states.map((state, i) => {
-      const nodeId = `n${i + 2}`;
-      const ids = Array.from({ length: count }, (_, n) => `n${n + 1}`);
-      const answered = state && { ...report(ids), nodeId, ring: description(ids, replicas), ...state };
-      return { nodeId, address: `127.0.0.1:${7102 + i}`, report: answered };
-    });
-
-  const table: [name: string, others: Source[], problem: RegExp | undefined][] = [
-    ['both others normal', sources(3, [{}, {}]), undefined],
-    [
-      'one does not answer',
-      sources(3, [{}, undefined]),
-      /2 of n2, n3.*: n3 does not answer at 127.0.0.1:7103$/,
-    ],
-    ['none answers', sources(3, [undefined, undefined]), /no other node answers: n2 does not.*; n3 does not/],
-    ['one is recovering', sources(3, [RECOVERING, {}]), /^n2 is recovering and waits for registers/],
-    ["one's store failed", sources(3, [{ storeState: 'failed' }, {}]), /: the store of n2 has failed$/],
-    ['one leaves', sources(3, [{ status: 'shutdown' }, {}]), /: n2 is shutdown$/],
-    ['three of four others normal, N = 5', sources(5, [{}, {}, {}, undefined]), undefined],
-    ['two of four others normal, N = 5', sources(5, [{}, {}, undefined, undefined]), /^it takes 3 of n2, n3/],
-    ['three normal, one more recovering, N = 5', sources(5, [{}, {}, {}, RECOVERING]), /n5 is recovering/],
-    ['N = 2', sources(2, [{}]), undefined],
-    ['N = 1 of three', sources(3, [{}, {}], 1), /no other replica than n1/],
-    ['a node alone', [], /the only node/],
-  ];
-  it.each(table)('%s', (_name, others, problem) => {
-    const found = whyNotRebuild('n1', others);
-    if (problem === undefined) expect(found).toBeUndefined();
-    else expect(found).toMatch(problem);
-  });
-});
 
 let data: string;
 beforeEach(() => {
@@ -157,7 +121,10 @@ class FakeCluster {
 const becomes = (n2: Partial<NodeReport>) => (cluster: FakeCluster) => {
   cluster.n2 = n2;
 };
-const MERGING = { status: 'recovering', waitsFor: '2 of n1, n3; pulled 400 entries from n1 (step 3 of 3)' };
+const MERGING = {
+  status: 'recovering',
+  waitsFor: '2 of n1, n3 (step 3 of 3); n1: 400 entries compared, 400 pulled',
+};
 
 describe('cluster rebuild', () => {
   it('stops the node, sets its store aside, starts it, and shows how it gets on', async () => {
@@ -170,7 +137,9 @@ describe('cluster rebuild', () => {
     expect(stdout.text).toContain(`n2 is normal and holds 1,000 entries, after 1.0 s`);
     expect(stdout.text).toContain(`${join(data, 'n2.aside-1')}, may be deleted`);
     expect(stderr.text).toMatch(/n2 {2}0 of 12,345 entries .* waits for registers/);
-    expect(stderr.text).toMatch(/n2 {2}400 of 12,345 entries .* pulled 400 entries from n1 \(step 3 of 3\)/);
+    expect(stderr.text).toMatch(
+      /n2 {2}400 of 12,345 entries .* \(step 3 of 3\); n1: 400 entries compared, 400 pulled/,
+    );
   });
 
   it('says all of it in one line of JSON', async () => {
@@ -277,6 +246,23 @@ describe('cluster rebuild', () => {
     const lines = cluster.environment.stderr.text.split('\n').filter((line) => line.startsWith('n2  '));
     expect(lines.length).toBeGreaterThanOrEqual(14);
     expect(lines.length).toBeLessThan(20);
+  });
+
+  it('on a terminal repaints one line, whose end says how it gets on', async () => {
+    const cluster = new FakeCluster();
+    Object.assign(cluster.environment.stderr, { isTty: true });
+    const more = { status: 'recovering', waitsFor: MERGING.waitsFor.replaceAll('400', '800') };
+    cluster.script = [becomes({ ...MERGING, entries: 400 }), becomes({ ...more, entries: 800 }), becomes({})];
+    expect(await cluster.rebuild()).toBe(0);
+    const { text } = cluster.environment.stderr;
+    const painted = text
+      .split('\r\u001b[K')
+      .filter((part) => part.startsWith('n2  ') && !part.endsWith('\n'));
+    expect(painted).toHaveLength(3);
+    for (const line of painted) expect(line.length).toBeLessThan(80);
+    expect(painted[2]).toMatch(/^n2 {2}800 of 12,345 entries {2}800\/s {2}1\.0 s {2}….*800 pulled$/);
+    // Each state once in full; the growing figures are no other state.
+    expect(text.match(/n2 {2}recovering, waits for 2 of n1, n3 .*\n/g)).toHaveLength(1);
   });
 
   it('says where the store is when the node does not start', async () => {

@@ -161,7 +161,9 @@ describe('recovery', () => {
     const run = recovery.run();
     await world.time.run(world.time.nowMs + world.limits.maxRequestMs + 2 * SECOND);
     expect(refusals).toBeGreaterThan(1);
-    expect(recovery.waitsFor).toMatch(/left: c; pulled 2 entries from b \(step 3 of 3\)$/);
+    expect(recovery.waitsFor).toMatch(
+      /left: c \(step 3 of 3\); b: 2 entries compared, 2 pulled; c: 0 entries compared, 0 pulled$/,
+    );
     world.fate = () => undefined;
     expect(await world.time.settle(run, 10 * SECOND)).toBe(true);
     expect(recovery.waitsFor).toBe('');
