@@ -24,6 +24,13 @@ const COMMIT_LOG: Record<CommitLogSync, string> = {
   periodic: 'commit log synced every 10 s (periodic, its default)',
   batch: 'commit log synced before the answer (batch, not its default)',
 };
+const NOTES: Record<CommitLogSync, string> = {
+  periodic:
+    'with this commit log a killed node may forget its last writes (CASSANDRA-13987); it then goes on with its own ' +
+    'part of each counter from there, under newer clocks, and so takes acknowledged events back on all nodes. ' +
+    'With --commitlog-sync batch it does not',
+  batch: 'with its default, --commitlog-sync periodic, it takes acknowledged events back as well',
+};
 const setup = (commitLogSync: CommitLogSync) =>
   `QUORUM, RF 3, ${COMMIT_LOG[commitLogSync]}, requests time out after 10 s (its defaults: 2–5 s); ` +
   "token-aware driver without a retry policy (FallthroughRetryPolicy), reconnecting every second, else the driver's defaults";
@@ -83,6 +90,7 @@ export async function startCassandraPeer(
     const contestant = (table: string, name: string, retries: boolean): Contestant => ({
       name,
       setup: setup(commitLogSync),
+      note: NOTES[commitLogSync],
       retries,
       open: () => openTable(table, client(), () => untilAllUp(admin)),
     });

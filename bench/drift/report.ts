@@ -49,6 +49,7 @@ export function renderSetup(load: Load, outcomes: readonly Outcome[]): string {
     `  over ${load.seconds} s, ${load.inFlight} in flight at most; kill -9 of ${at};`,
     `  restarted after ${DEAD_MS / 1_000} s; a kill waits until the node before is back. Read back at ALL when all nodes are up.`,
     ...outcomes.map(({ contestant }) => `${contestant.name}: ${contestant.setup}.`),
+    ...new Set(outcomes.flatMap(({ contestant: { note } }) => (note ? [`Note: ${note}.`] : []))),
     ...outcomes.map(({ contestant, failures }) => {
       const kinds = [...failures].map(([failure, count]) => `${failure} ${number(count)}`);
       return `${contestant.name}, failed calls: ${kinds.join(', ') || 'none'}.`;
@@ -72,6 +73,7 @@ export function toJson(load: Load, outcomes: readonly Outcome[], versions: Recor
     systems: outcomes.map((outcome) => ({
       name: outcome.contestant.name,
       setup: outcome.contestant.setup,
+      note: outcome.contestant.note,
       tookSeconds: Math.round(outcome.tookSeconds),
       kills: outcome.kills,
       calls: outcome.calls,

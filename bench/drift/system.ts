@@ -34,6 +34,8 @@ export interface Contestant {
   name: string;
   /** What was configured, in words. */
   setup: string;
+  /** What a reader has to know to judge the figures. */
+  note?: string;
   /** Whether a failed call is made again until it succeeds. */
   retries: boolean;
   /** What has to hold; undefined: a peer, which is only observed. */
