@@ -24,7 +24,6 @@ export const KNOWN_SEEDS: readonly KnownSeed[] = [
   {
     seed: 1,
     found: 'a start that finds the store busy (OVERLOADED) as it declares it whole recovers for ever',
-    open: true,
     schedule: [
       { kind: 'kill', atMs: 2_000, node: 'node-3', durationMs: 500 },
       { kind: 'slow disk', atMs: 2_400, node: 'node-3', factor: 400, durationMs: 4_000 },

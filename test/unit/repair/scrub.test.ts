@@ -63,7 +63,10 @@ describe('scrub', () => {
     const entry = shardEntry({ key: 'video-1', sequence: 3 });
     // Acknowledged here, and on its way to b: once b has it too, the write met QUORUM.
     await world.time.settle(a.context.replica.merge([entry]));
-    world.time.after(world.limits.maxRequestMs - SECOND, () => void world.node('b').context.replica.merge([entry]));
+    world.time.after(
+      world.limits.maxRequestMs - SECOND,
+      () => void world.node('b').context.replica.merge([entry]),
+    );
     damage(entry);
     await world.time.settle(a.opened.store.get([entry.key]));
     expect(a.opened.store.damagedRows()).toHaveLength(1);
