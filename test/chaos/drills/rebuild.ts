@@ -1,4 +1,4 @@
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect } from '../../../client/index.js';
 import { type Drill, mustBe } from './drill.js';
@@ -31,8 +31,7 @@ export const rebuild: Drill = {
     await cluster.kill('n2');
     const refused = await cluster.run(['cluster', 'rebuild', 'n3']);
     mustBe('exit code of a rebuild while another node is down', refused.code, 3);
-    // What a lost or torn CURRENT does: the node refuses to start on it.
-    writeFileSync(join(cluster.data, 'n2', 'db', 'CURRENT'), 'no such manifest\n');
+    rmSync(join(cluster.data, 'n2', 'db', 'CURRENT')); // without it LevelDB would begin an empty database
     const broken = await cluster.run(['cluster', 'start', 'n2']);
     mustBe('exit code of a start on the broken store', broken.code, 3);
     mustBe('it names the verb that helps', broken.stderr.includes('tallyring cluster rebuild'), true);
