@@ -43,7 +43,7 @@ export async function startAll(
 ): Promise<Sight[]> {
   const newCluster = isNewCluster(cluster);
   const missing = cluster.config.nodes.filter(({ id }) => livePid(cluster.data, id) === undefined);
-  const launched = missing.map(({ id }) => launch(cluster, id, newCluster));
+  const launched = missing.map(({ id }) => launch(cluster, id, { newCluster }));
   const watcher = watch(cluster);
   try {
     return await waitReady(watcher, cluster, {
@@ -172,7 +172,7 @@ async function notRunning(
 export async function clusterStart(
   environment: Environment,
   nodeId: string,
-  options: CommonOptions,
+  options: CommonOptions & { acceptLoss?: boolean },
 ): Promise<ExitCode> {
   const cluster = await localCluster(environment, options);
   nodeOf(cluster.config, nodeId);
@@ -189,6 +189,7 @@ export async function clusterStart(
   const sight = await startOne(cluster, nodeId, {
     progress: (own) => progress([own]),
     isAcquainted: (all) => isAcquainted(all, nodeId),
+    acceptLoss: options.acceptLoss === true,
   });
   const status = stateOf(sight);
   await say(environment, options, {
@@ -204,10 +205,10 @@ export async function clusterStart(
 export async function startOne(
   cluster: LocalCluster,
   nodeId: string,
-  wait: { progress(own: Sight): void; isAcquainted(all: readonly Sight[]): boolean },
+  wait: { progress(own: Sight): void; isAcquainted(all: readonly Sight[]): boolean; acceptLoss?: boolean },
 ): Promise<Sight> {
   // Never a new cluster: one node alone cannot know that.
-  const launched = launch(cluster, nodeId, false);
+  const launched = launch(cluster, nodeId, { acceptLoss: wait.acceptLoss === true });
   const watcher = watch(cluster);
   const own = (sights: readonly Sight[]) => sights.find(({ node }) => node.id === nodeId)!;
   try {

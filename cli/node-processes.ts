@@ -52,13 +52,18 @@ export interface Launched {
  * Starts a node as a process of its own, in its own process group: it outlives this one, and Ctrl-C in this
  * terminal does not reach it.
  */
-export function launch(cluster: LocalCluster, nodeId: string, newCluster: boolean): Launched {
+export function launch(
+  cluster: LocalCluster,
+  nodeId: string,
+  told: { newCluster?: boolean; acceptLoss?: boolean } = {},
+): Launched {
   const { data, configPath, environment } = cluster;
   mkdirSync(nodeFolder(data, nodeId), { recursive: true });
   const log = openSync(logPath(data, nodeId), 'a');
   const main = join(environment.projectRoot, 'dist', 'cli', 'main.js');
   const words = [main, 'node', nodeId, '--config', configPath, '--data', data];
-  if (newCluster) words.push('--new-cluster');
+  if (told.newCluster) words.push('--new-cluster');
+  if (told.acceptLoss) words.push('--accept-loss');
   try {
     const logFrom = statSync(logPath(data, nodeId)).size;
     const child = spawn(process.execPath, words, {

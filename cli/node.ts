@@ -10,7 +10,7 @@ import { claimPidFile, nodeFolder, releasePidFile } from './state-folder.js';
 export async function runNodeVerb(
   environment: Environment,
   nodeId: string,
-  options: CommonOptions & { newCluster?: boolean },
+  options: CommonOptions & { newCluster?: boolean; acceptLoss?: boolean },
 ): Promise<ExitCode> {
   const config = await configOf(environment, options);
   const node = nodeOf(config, nodeId);
@@ -27,6 +27,7 @@ export async function runNodeVerb(
       nodeId,
       dataFolder,
       newCluster: options.newCluster === true,
+      acceptLoss: options.acceptLoss === true,
       logger,
     });
     if (options.json) {

@@ -71,6 +71,10 @@ function build(environment: Environment, done: (code: ExitCode) => void): Comman
 
 type AddVerb = (parent: Command, syntax: string, description: string, action: Action) => Command;
 
+const ACCEPT_LOSS_OPTION = [
+  '--accept-loss',
+  'say that what the store may have lost is not waited for: the node is normal at once, and may lack counts',
+] as const;
 const DATA_OPTION = ['--data <folder>', 'state folder (default: .tallyring beside cluster.yml)'] as const;
 
 function addProcessVerbs(program: Command, environment: Environment, verb: AddVerb): void {
@@ -87,7 +91,8 @@ function addProcessVerbs(program: Command, environment: Environment, verb: AddVe
     async ([nodeId], options) => (await import('./node.js')).runNodeVerb(environment, nodeId!, options),
   )
     .option(...DATA_OPTION)
-    .option('--new-cluster', 'say that no node of this cluster ever had data');
+    .option('--new-cluster', 'say that no node of this cluster ever had data')
+    .option(...ACCEPT_LOSS_OPTION);
 
   const cluster = program.command('cluster').description("the cluster's processes on this machine");
   const clusterVerbs = () => import('./cluster.js');
@@ -106,7 +111,9 @@ function addProcessVerbs(program: Command, environment: Environment, verb: AddVe
     .option('--signal <signal>', 'KILL, TERM, 9 …', 'KILL');
   verb(cluster, 'start <nodeId>', 'start a node', async ([nodeId], options) =>
     (await clusterVerbs()).clusterStart(environment, nodeId!, options),
-  ).option(...DATA_OPTION);
+  )
+    .option(...DATA_OPTION)
+    .option(...ACCEPT_LOSS_OPTION);
   verb(
     cluster,
     'rebuild <nodeId>',

@@ -255,7 +255,8 @@ function inWords(error: unknown, folder: string): TallyringError {
       cause,
     });
   }
-  if (cause.code === 'LEVEL_IO_ERROR') {
+  // A file that the database names and that is not there: no disk to be checked, but data that are gone.
+  if (cause.code === 'LEVEL_IO_ERROR' && !/no such file/i.test(text)) {
     return new TallyringError(
       'STORE_FAILED',
       `the disk of ${folder} failed (${text}): check it, then restart`,

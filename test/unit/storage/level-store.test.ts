@@ -51,6 +51,12 @@ describe('the LevelDB store and its folder', () => {
     await rm(join(folder, '..'), { recursive: true });
   });
 
+  it('takes a file that the database lacks for lost data, not for a failing disk', async () => {
+    await made();
+    await writeFile(join(folder, 'db', 'CURRENT'), 'MANIFEST-999999\n');
+    await expectRefusal('DATA_LOSS', /cluster rebuild/);
+  });
+
   it('writes whose data they are beside the database, and keeps the storeId', async () => {
     const { storeId } = await made();
     const identity = JSON.parse(await readFile(identityFile(), 'utf8'));
