@@ -1,14 +1,16 @@
 import { describe, expect, it } from 'vitest';
+import { Scrub } from '../../../node/repair/scrub.js';
+import { ShardCensus } from '../../../node/repair/shard-census.js';
 import { sleep } from '../../../ports/clock.js';
 import { asTallyringError } from '../../../proto/errors.js';
-import type { RegisterRecord } from '../../../proto/register.js';
+import { type RegisterRecord, registerKey } from '../../../proto/register.js';
 import { checkRegisters } from '../../simulation/checkers/registers.js';
 import type { RegisterOperation } from '../../simulation/register-owners.js';
 import { SeededRandom } from '../../simulation/seeded-random.js';
 import { exchange, recovering, registersOf, replicas } from './register-world.js';
 import { type Fate, World } from './world.js';
 
-const NAME = 'checkpoint';
+const NAMES = ['checkpoint', 'ring'];
 const MAX_REQUEST_MS = 300;
 const FAULTY_MS = 12_000;
 /** After the faults a register can be read and acquired within this. */
@@ -30,8 +32,18 @@ class Schedule {
 
   static async run(seed: number): Promise<Schedule> {
     const random = new SeededRandom(seed);
-    const count = random.pick([2, 3, 3, 3, 4, 5]);
-    const world = await World.open({ ...replicas(count), limits: { maxRequestMs: MAX_REQUEST_MS } });
+    const [nodes, copies] = random.pick([
+      [2, 2],
+      [3, 3],
+      [3, 3],
+      [4, 4],
+      [5, 5],
+      [4, 3],
+      [5, 3],
+    ] as const);
+    const { nodes: named } = replicas(nodes);
+    const limits = { maxRequestMs: MAX_REQUEST_MS };
+    const world = await World.open({ nodes: named, replication: { dc1: copies }, limits });
     const schedule = new Schedule(world, random);
     await schedule.#run();
     return schedule;
@@ -75,9 +87,11 @@ class Schedule {
   /** After the healing: every node serves a read and an owner. */
   async #last(): Promise<void> {
     while (this.#recovering > 0) await this.#pause(100);
-    for (const id of this.#ids) {
-      expect(await this.#read('last', id)).toBe('done');
-      expect(await this.#acquire('last', id)).toBeDefined();
+    for (const name of NAMES) {
+      for (const id of this.#ids) {
+        expect(await this.#read('last', name, id)).toBe('done');
+        expect(await this.#acquire('last', name, id)).toBeDefined();
+      }
     }
   }
 
@@ -89,10 +103,11 @@ class Schedule {
     const patience = this.#random.pick([20, 300, 2_000]);
     while (this.#faulty) {
       await this.#pause(patience);
-      let record = await this.#acquire(client, this.#random.pick(this.#ids));
+      const name = this.#random.pick(NAMES);
+      let record = await this.#acquire(client, name, this.#random.pick(this.#ids));
       while (record !== undefined && this.#faulty && this.#random.chance(0.9)) {
         await this.#pause(this.#random.chance(0.1) ? 3_000 : 30); // a zombie now and then
-        record = await this.#write(client, record);
+        record = await this.#write(client, name, record);
       }
     }
   }
@@ -100,7 +115,7 @@ class Schedule {
   async #reader(client: string): Promise<void> {
     while (this.#faulty) {
       await this.#pause(100);
-      await this.#read(client, this.#random.pick(this.#ids));
+      await this.#read(client, this.#random.pick(NAMES), this.#random.pick(this.#ids));
     }
   }
 
@@ -115,7 +130,7 @@ class Schedule {
     }
   }
 
-  /** One node at a time loses its store, some while they come back. */
+  /** One node at a time loses its store, some while they come back, or a record of it. */
   async #wiper(): Promise<void> {
     const everyMs = this.#random.pick([300, 3_000, 1e9]);
     while (this.#faulty) {
@@ -123,34 +138,47 @@ class Schedule {
       if (everyMs === 1e9 || !this.#faulty) continue;
       const id = this.#random.pick(this.#ids);
       this.#recovering++;
-      for (;;) {
-        const node = await this.#world.restart(id);
-        this.#slowDisk(id);
-        const { recovery, done } = recovering(node);
-        if (this.#faulty && this.#random.chance(0.4)) {
-          await Promise.race([done, this.#pause(MAX_REQUEST_MS + 60)]);
-          recovery.stop(); // lost again, in the middle
-          continue;
-        }
-        await done;
-        break;
-      }
+      if (this.#random.chance(0.4)) await this.#damage(id);
+      else await this.#wipe(id);
       this.#recovering--;
     }
   }
 
-  async #acquire(client: string, id: string): Promise<RegisterRecord | undefined> {
-    const operation = this.#begin('acquire', client);
-    await this.#end(operation, () => registersOf(this.#world, id).acquire(NAME, MAX_REQUEST_MS));
+  async #wipe(id: string): Promise<void> {
+    for (;;) {
+      const node = await this.#world.restart(id);
+      this.#slowDisk(id);
+      const { recovery, done } = recovering(node);
+      if (!this.#faulty || this.#random.chance(0.6)) return done;
+      await Promise.race([done, this.#pause(MAX_REQUEST_MS + 60)]);
+      recovery.stop(); // lost again, in the middle
+    }
+  }
+
+  /** A bit of a record flips; the scrub merges it back. */
+  async #damage(id: string): Promise<void> {
+    const { context, disk, opened } = this.#world.node(id);
+    const key = registerKey(this.#random.pick(NAMES));
+    if (!disk.flipBit(key)) return;
+    const scrub = new Scrub(context, { census: new ShardCensus(10), refreshLeaf: opened.refreshLeaf });
+    scrub.start();
+    do await this.#pause(100);
+    while ((await opened.store.get([key]))[0] === undefined || opened.store.damagedRows().length > 0);
+    scrub.stop();
+  }
+
+  async #acquire(client: string, name: string, id: string): Promise<RegisterRecord | undefined> {
+    const operation = this.#begin('acquire', client, name);
+    await this.#end(operation, () => registersOf(this.#world, id).acquire(name, MAX_REQUEST_MS));
     return operation.outcome === 'done' ? operation.record : undefined;
   }
 
-  async #write(client: string, held: RegisterRecord): Promise<RegisterRecord | undefined> {
+  async #write(client: string, name: string, held: RegisterRecord): Promise<RegisterRecord | undefined> {
     const value = Buffer.from(`${client}/${++this.#written}`);
     const record = { ...held, write: held.write + 1, value };
-    const operation = this.#begin('write', client, record);
+    const operation = this.#begin('write', client, name, record);
     const send = () =>
-      registersOf(this.#world, this.#random.pick(this.#ids)).write(NAME, record, MAX_REQUEST_MS);
+      registersOf(this.#world, this.#random.pick(this.#ids)).write(name, record, MAX_REQUEST_MS);
     await this.#end(operation, async () => {
       if (this.#random.chance(0.2)) send().catch(() => undefined); // a retry whose first attempt lives on
       await send();
@@ -159,17 +187,22 @@ class Schedule {
     return operation.outcome === 'fenced' ? undefined : record;
   }
 
-  async #read(client: string, id: string): Promise<string> {
-    const operation = this.#begin('read', client);
-    await this.#end(operation, () => registersOf(this.#world, id).read(NAME, MAX_REQUEST_MS));
+  async #read(client: string, name: string, id: string): Promise<string> {
+    const operation = this.#begin('read', client, name);
+    await this.#end(operation, () => registersOf(this.#world, id).read(name, MAX_REQUEST_MS));
     return operation.outcome;
   }
 
-  #begin(kind: RegisterOperation['kind'], client: string, record?: RegisterRecord): RegisterOperation {
+  #begin(
+    kind: RegisterOperation['kind'],
+    client: string,
+    name: string,
+    record?: RegisterRecord,
+  ): RegisterOperation {
     const operation: RegisterOperation = {
       client,
       kind,
-      name: NAME,
+      name,
       began: this.#order++,
       ended: undefined,
       outcome: 'waiting',

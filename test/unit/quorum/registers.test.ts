@@ -82,6 +82,26 @@ describe('owners of registers', () => {
     expect(world.calls).toHaveLength(sent);
   });
 
+  it('refuse a record that no acquisition gave, before anything is sent', async () => {
+    const { world, at, failing } = await opened();
+    const owner = await at('a').acquire();
+    const sent = world.calls.length;
+    const [first, second] = owner.quorum;
+    const forged: Partial<RegisterRecord>[] = [
+      { epoch: Number.MAX_SAFE_INTEGER }, // nobody could ever go above it, no re-entry either
+      { quorum: [] },
+      { quorum: [first!] },
+      { quorum: [first!, first!] },
+      { quorum: [first!, ['stranger', 1]] },
+      { quorum: Array.from({ length: 5_000 }, (_, i) => [`node-${i}`, 1]) }, // more than repair can carry
+    ];
+    for (const part of forged) {
+      expect(await failing(at('a').write({ ...owner, ...part }, 'forged'))).toBe('INVALID_ARGUMENT');
+    }
+    expect(world.calls).toHaveLength(sent);
+    await at('a').write({ ...owner, quorum: [second!, first!] }, 'mine');
+  });
+
   it('an answer after the deadline confirms nothing', async () => {
     const { world, at, failing } = await opened();
     const owner = await at('a').acquire();
