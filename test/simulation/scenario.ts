@@ -80,7 +80,7 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
   const { sdkClients, plainClients, readers, registerOwners, keys, safetyMs } = config;
   return {
     seed,
-    configuration: describeConfiguration(config),
+    configuration: describeConfiguration(config, schedule),
     datacenters: Object.keys(config.cluster.replication).length,
     config: { sdkClients, plainClients, readers, registerOwners, keys, safetyMs },
     violations,
