@@ -3,6 +3,7 @@ import { type ClusterConfig, clusterSchema } from '../../node/config.js';
 import type { ConsistencyLevel } from '../../proto/level.js';
 import {
   FAULT_KINDS,
+  type Fault,
   type FaultKind,
   PARTITION_SHAPES,
   type PartitionShape,
@@ -158,8 +159,8 @@ function clusterConfig(
 }
 
 /** One line for reports. */
-export function describeConfiguration(config: SimConfiguration): string {
-  const faults = Object.keys(config.faultEveryMs).join(', ') || 'none';
+export function describeConfiguration(config: SimConfiguration, schedule: readonly Fault[]): string {
+  const faults = [...new Set(schedule.map(({ kind }) => kind))].join(', ') || 'none';
   const { lossRate, slowRate, slowMs, duplicateRate, reorder } = config.network;
   return (
     `${config.cluster.nodes.length} nodes, replication ${JSON.stringify(config.cluster.replication)}, ` +

@@ -117,6 +117,11 @@ export class SimDisks {
     return keys.reduce((sum, key) => sum + key.length - RECORDS_PREFIX.length + disk.read(key)!.length, 0);
   }
 
+  /** Whether something bad stands on any disk. Its node may not have met it yet. */
+  get isDamaged(): boolean {
+    return [...this.#slots.keys()].some((nodeId) => this.hasBadEntries(nodeId));
+  }
+
   #all(nodeId: string): Entry[] {
     const disk = this.#disk(nodeId);
     return disk.keys(FIRST_ENTRY, END_OF_ENTRIES, disk.size).map((key) => ({

@@ -84,14 +84,18 @@ export interface Fault {
 }
 
 /** By this name it is counted in tables. */
-export function nameOfFault({ kind, shape, burst }: Fault): string {
+export function nameOfFault(fault: Fault): string {
+  return fault.trigger === undefined ? kindOf(fault) : `${kindOf(fault)}, between answers`;
+}
+
+function kindOf({ kind, shape, burst }: Fault): string {
   if (shape !== undefined) return `partition: ${shape}`;
   return burst === undefined ? kind : `overload: ${burst.of}`;
 }
 
 export function describeFault(fault: Fault): string {
   const { trigger, node, durationMs, links, factor, jumpMs, delayMs } = fault;
-  const words = [nameOfFault(fault)];
+  const words = [kindOf(fault)];
   if (node !== undefined) words.push(`of ${node}`);
   if (links !== undefined) words.push(`(${links.map(([from, to]) => `${from}>${to}`).join(' ')})`);
   if (factor !== undefined) words.push(`${factor} times`);

@@ -150,6 +150,12 @@ async function spreadSeeds(options: Arguments): Promise<number> {
         `${Math.round((user + system) / 1000 / Math.max(1, totals.seeds))} ms of CPU a seed`,
     );
   };
+  const interrupted = () => {
+    tell();
+    console.log(totals.table());
+    process.exit(1);
+  };
+  process.once('SIGINT', interrupted).once('SIGTERM', interrupted);
   await runAll(options, (result) => {
     totals.add(result);
     const first = result.violations[0];

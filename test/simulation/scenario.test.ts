@@ -51,7 +51,7 @@ describe('simulated clusters', () => {
       },
     ];
     const { struck } = await runSeed(3, { schedule });
-    expect(struck).toMatchObject({ kill: 1, pause: 1 });
+    expect(struck).toMatchObject({ kill: 1, 'pause, between answers': 1 });
     expect(Object.keys(struck).filter((name) => !name.startsWith('message'))).toHaveLength(2);
   });
 

@@ -36,6 +36,8 @@ export interface RunResult {
   simulatedMs: number;
   /** From the end of the faults until all had ended and all replicas were equal; undefined when never. */
   healedAfterMs: number | undefined;
+  /** A record was still damaged when the faults ended: then it is the scrub that all wait for. */
+  damaged: boolean;
   /** What was planned, and how often each fault really struck, by name. */
   schedule: readonly Fault[];
   struck: Record<string, number>;
@@ -56,8 +58,13 @@ export interface RunOptions {
 }
 
 const START_BOUND_MS = 30_000;
-/** After the healing everything must have ended, and all replicas be equal, within this. */
-const LIVENESS_BOUND_MS = 120_000;
+/**
+ * After the faults everything must have ended, every node be normal and all replicas equal, within this: twice
+ * the most that was measured.
+ */
+export const LIVENESS_BOUND_MS = 40_000;
+/** A damaged record that nobody reads is found by the scrub alone, which rests a minute between two passes. */
+const SCRUB_PASS_MS = 62_000;
 const POLL_MS = 500;
 const SAMPLE_MS = 300;
 
@@ -73,7 +80,7 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
   const { sdkClients, plainClients, readers, registerOwners, keys, safetyMs } = config;
   return {
     seed,
-    configuration: describeConfiguration(config),
+    configuration: describeConfiguration(config, schedule),
     datacenters: Object.keys(config.cluster.replication).length,
     config: { sdkClients, plainClients, readers, registerOwners, keys, safetyMs },
     violations,
@@ -81,6 +88,7 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
     events: run.time.events,
     simulatedMs: run.time.nowMs,
     healedAfterMs: run.healedAfterMs,
+    damaged: run.damaged,
     schedule,
     struck: run.struck,
     cpuMs: (user + system) / 1000,
@@ -95,6 +103,7 @@ class Run {
   readonly history: History;
   readonly limits = new LimitWatch();
   healedAfterMs: number | undefined;
+  damaged = false;
   struck: Record<string, number> = {};
   readonly #config: SimConfiguration;
   readonly #schedule: readonly Fault[];
@@ -190,7 +199,8 @@ class Run {
   /** The liveness phase: all operations end, all nodes are normal, all replicas equal, within the bound. */
   async #converge(): Promise<Violation[]> {
     const healedMs = this.time.nowMs;
-    const boundMs = healedMs + LIVENESS_BOUND_MS;
+    this.damaged = this.#cluster.disks.isDamaged;
+    const boundMs = healedMs + LIVENESS_BOUND_MS + (this.damaged ? SCRUB_PASS_MS : 0);
     while (this.time.nowMs < boundMs) {
       await this.time.run(this.time.nowMs + POLL_MS);
       if (!this.history.unsettled().next().done) continue;

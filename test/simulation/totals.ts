@@ -9,8 +9,8 @@ export class Totals {
   failed = 0;
   simulatedMs = 0;
   readonly #struck = new Map<string, { times: number; seeds: number }>();
-  /** By the number of datacenters. */
-  readonly #healedAfterMs = new Map<number, number[]>();
+  /** By what they depend on, in words. */
+  readonly #healedAfterMs = new Map<string, number[]>();
 
   add(result: RunResult): void {
     this.seeds++;
@@ -21,8 +21,8 @@ export class Totals {
       this.#struck.set(name, { times: sum.times + times, seeds: sum.seeds + 1 });
     }
     if (result.healedAfterMs === undefined) return;
-    const others = this.#healedAfterMs.get(result.datacenters) ?? [];
-    this.#healedAfterMs.set(result.datacenters, [...others, result.healedAfterMs]);
+    const kind = result.damaged ? 'a damaged record was left' : `${result.datacenters} datacenters`;
+    this.#healedAfterMs.set(kind, [...(this.#healedAfterMs.get(kind) ?? []), result.healedAfterMs]);
   }
 
   /** How often each fault struck, and how long all took to be equal once they were over. */
@@ -31,12 +31,12 @@ export class Totals {
     for (const [name, { times, seeds }] of [...this.#struck].sort(([a], [b]) => a.localeCompare(b))) {
       struck.push([name, times, seeds]);
     }
-    const head = ['datacenters', 'seeds', 'median s', 'p99 s', 'max s'];
+    const head = ['runs', 'seeds', 'median s', 'p99 s', 'max s'];
     const healed = new Table({ head, style: PLAIN });
-    for (const [datacenters, list] of [...this.#healedAfterMs].sort(([a], [b]) => a - b)) {
+    for (const [kind, list] of [...this.#healedAfterMs].sort(([a], [b]) => a.localeCompare(b))) {
       const sorted = list.sort((a, b) => a - b);
       const seconds = (share: number) => (sorted[Math.ceil(share * sorted.length) - 1]! / 1000).toFixed(1);
-      healed.push([datacenters, sorted.length, seconds(0.5), seconds(0.99), seconds(1)]);
+      healed.push([kind, sorted.length, seconds(0.5), seconds(0.99), seconds(1)]);
     }
     return `${struck.toString()}\nAll replicas equal and nothing under way, after the faults were over:\n${healed.toString()}`;
   }
