@@ -61,9 +61,10 @@ export class Reentry {
 
   /**
    * Greater than every store of this node that may have had a vote: N − Q + 1 noted that one's number, and one of
-   * them is asked now. An attempt that came to nothing may have left a number at fewer, none of them asked now;
-   * such a replica would refuse every owner that counts on this store, for ever. So a number is at least the
-   * time: one that was given later is greater.
+   * them is asked now. But those may have lost their stores since, and with them what they knew of ours; and an
+   * attempt that came to nothing may have left a number at fewer, none of them asked now, which would refuse
+   * every owner that counts on this store, for ever. So a number is at least the time: one that was given later
+   * is greater.
    */
   #numberAbove(listed: ReadonlyMap<string, Listed>): number {
     const known = [...listed.values()].map(({ storeNumber }) => storeNumber);

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { Recovery } from '../../../node/repair/recovery.js';
 import { Reentry } from '../../../node/repair/reentry.js';
+import { Scrub } from '../../../node/repair/scrub.js';
+import { ShardCensus } from '../../../node/repair/shard-census.js';
 import { encodeBody } from '../../../proto/peer-message.js';
-import type { RegisterRecord } from '../../../proto/register.js';
-import { exchange, recovering, recoveryOf, registersOf, replicas } from '../quorum/register-world.js';
+import { type RegisterRecord, registerKey } from '../../../proto/register.js';
+import { exchange, recovering, registersOf, replicas } from '../quorum/register-world.js';
 import { World, type WorldOptions } from '../quorum/world.js';
 
 const NAME = 'checkpoint';
@@ -194,14 +195,33 @@ describe('a replica that lost its store', () => {
   });
 });
 
+describe('two losses at once', () => {
+  it('a damaged record at one that is needed is not passed over: an operator decides', async () => {
+    const { world, settle, acquire, write, wipe } = await opened();
+    await write('b', await acquire('b'), 'one');
+    const b = world.node('b');
+    expect(b.disk.flipBit(registerKey(NAME))).toBe(true);
+    const { refreshLeaf } = b.opened;
+    const scrub = new Scrub(b.context, { census: new ShardCensus(10), refreshLeaf });
+    scrub.start();
+    const { node, recovery } = await wipe('a');
+    await world.time.run(world.time.nowMs + 60 * SECOND);
+    expect([node.whole, b.opened.store.damagedRows().length]).toEqual([false, 1]);
+    recovery.stop();
+    node.whole = true; // the loss is accepted at a
+    await world.time.run(world.time.nowMs + 20 * SECOND);
+    expect(b.opened.store.damagedRows()).toEqual([]);
+    scrub.stop();
+    expect((await settle(b.registers.look(NAME))).record?.value).toEqual(Buffer.from('one'));
+  });
+});
+
 describe('re-entry and the loss that an operator accepted', () => {
   it('takes what can be had', async () => {
     const { world, settle, acquire, write } = await opened();
     await write('b', await acquire('b'), 'one');
     world.down.add('c');
     const node = await world.restart('a');
-    const parts = recoveryOf(node);
-    expect(parts).toBeInstanceOf(Recovery);
     const reentry = new Reentry(node.context, node.registers.memory);
     expect(await settle(reentry.run(['b'], () => true))).toBe(true);
     node.whole = true;
