@@ -108,6 +108,17 @@ describe('a replica that lost its store', () => {
     for (const id of ['b', 'c']) expect(world.node(id).registers.memory.numberOf('a')).toBe(number);
   });
 
+  it('never takes a number twice, though all that knew it lost their stores since', async () => {
+    const { settle, wipe } = await opened();
+    const numbers: number[] = [];
+    for (const id of ['a', 'b', 'c', 'a']) {
+      const { node, done } = await wipe(id);
+      await settle(done);
+      if (id === 'a') numbers.push(node.registers.memory.number);
+    }
+    expect(numbers[1]).toBeGreaterThan(numbers[0]!);
+  });
+
   /** Four replicas: two others are enough, so attempts may have met different ones. */
   it('is no stranger to a replica that met an attempt which came to nothing', async () => {
     const { world, settle, acquire, wipe } = await opened(replicas(4));
