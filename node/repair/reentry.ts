@@ -9,7 +9,7 @@ const PAGE = 500;
 /** What an answer's record may have beside its value: the stores that it names, and its fields. */
 const RECORD_OVERHEAD_BYTES = 4 * 1024;
 const REQUEST_MS = 5_000;
-/** Attempts to promise above everybody in a row; then the caller waits and begins anew. */
+/** Attempts in a row to find a number that nobody took; then the caller waits and begins anew. */
 const MAX_ROUNDS = 10;
 
 /** What one other replica knows of the registers that it shares with this node. */
@@ -35,7 +35,7 @@ export class Reentry {
 
   /**
    * One attempt with these nodes. `enough` says whether a set of nodes will do. Resolves with true when enough of
-   * them noted this store and all promised the same epochs; what they handed over is durable here then, and so
+   * them noted this store and refuse all epochs below these; what they handed over is durable here then, and so
    * are the number of this store and its own promises.
    */
   async run(others: readonly string[], enough: (noted: ReadonlySet<string>) => boolean): Promise<boolean> {
@@ -45,13 +45,13 @@ export class Reentry {
       const number = this.#numberAbove(listed);
       const epochs = this.#epochsAbove(listed);
       const noted = new Set<string>();
-      let above = true;
+      let isFree = true;
       for (const nodeId of listed.keys()) {
         const raised = await this.#raiseAt(nodeId, number, epochs);
         if (raised === 'raised') noted.add(nodeId);
-        else if (raised === 'overtaken') above = false;
+        else if (raised === 'overtaken') isFree = false;
       }
-      if (!above) continue; // somebody promised more meanwhile: all of them again, above that
+      if (!isFree) continue; // under a greater number, all of them again
       if (!enough(noted)) return false;
       await this.#keep(number, epochs);
       return true;
@@ -107,7 +107,12 @@ export class Reentry {
     }
   }
 
-  /** `overtaken`: a higher epoch, or another store of this node, was met. */
+  /**
+   * `overtaken`: another store of this node was met. A replica that promised a higher epoch meanwhile is as good
+   * as one that promises ours: what is to be refused there are owners from the time of the former store, and
+   * all their epochs were listed. Else one owner that acquires again as soon as it is fenced could keep a
+   * re-entry from ever getting through.
+   */
   async #raiseAt(
     nodeId: string,
     number: number,
@@ -121,7 +126,7 @@ export class Reentry {
       for (let at = 0; at === 0 || at < shared.length; at += size) {
         const some = shared.slice(at, at + size);
         const { takenNumber, answers } = await this.#ask(nodeId, number, some);
-        if (takenNumber !== undefined || answers.some((answer) => !answer.agreed)) return 'overtaken';
+        if (takenNumber !== undefined) return 'overtaken';
         await this.#take(some, answers);
       }
       return 'raised';

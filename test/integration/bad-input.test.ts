@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { connect, type TallyringClient } from '../../client/index.js';
-import { connectOperator } from '../../client/transport/grpc.js';
+import { connectOperator, grpcTransport } from '../../client/transport/grpc.js';
 import { clusterSchema } from '../../node/config.js';
 import { type RunningNode, runNode } from '../../node/main.js';
 import { silentLogger } from '../../ports/logger.js';
@@ -227,6 +227,36 @@ describe('plain increments and reads', () => {
       code: 'INVALID_ARGUMENT',
       message: expect.stringMatching(text),
     });
+  });
+});
+
+describe('registers', () => {
+  const connection = grpcTransport().connect(address);
+  afterAll(() => connection.close());
+  type Forged = Partial<Awaited<ReturnType<typeof connection.acquireRegister>>>;
+
+  it.each([
+    ['an epoch that nobody can surpass', { epoch: Number.MAX_SAFE_INTEGER }],
+    ['epoch 0', { epoch: 0 }],
+    ['write 0', { write: 0 }],
+    ['a quorum of nobody', { quorum: [] }],
+    ['a quorum of strangers', { quorum: [['n2', 1]] }],
+    ['a store without number', { quorum: [['n1', 0]] }],
+    ['a value too large', { value: Buffer.alloc(config.limits.maxRegisterBytes + 1) }],
+  ] as [string, Forged][])('writes: %s', async (_name, forged) => {
+    const owner = await connection.acquireRegister('register', options);
+    const record = { ...owner, write: 2, value: Buffer.from('forged'), ...forged };
+    await expect(connection.writeRegister('register', record, options)).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    });
+    expect(await connection.readRegister('register', options)).toMatchObject({ write: 1, value: null });
+    expect((await connection.acquireRegister('register', options)).epoch).toBeGreaterThan(owner.epoch);
+  });
+
+  it.each(['', 'x'.repeat(1_025), 'ü'.repeat(513), '\ud800'])('names: %j', async (name) => {
+    for (const call of [connection.acquireRegister(name, options), connection.readRegister(name, options)]) {
+      await expect(call).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    }
   });
 });
 
