@@ -28,11 +28,6 @@ export const KNOWN_SEEDS: readonly KnownSeed[] = [
       { kind: 'kill', atMs: 2_000, node: 'node-3', durationMs: 500 },
       { kind: 'slow disk', atMs: 2_400, node: 'node-3', factor: 400, durationMs: 4_000 },
     ],
-    cut: {
-      limits: { maxPendingMergeBytes: 100 },
-      safetyMs: 2_940,
-      without: ['loss', 'delay', 'reorder'],
-      sdkClients: 2,
-    },
+    cut: { limits: { maxPendingMergeBytes: 100 }, safetyMs: 5_000, sdkClients: 3 },
   },
 ];

@@ -82,7 +82,7 @@ function send(parts: WorkloadParts, { name, events, level }: Sending, connection
     history.ended(record);
     const { key, eventType, value, outcome } = record;
     trace.note(`${name}: ${key} ${eventType} ${value} at ${level}: ${outcome}`);
-    if (outcome === 'acknowledged') parts.acknowledged(key, eventType);
+    if (outcome === 'acknowledged') parts.acknowledged(record);
   };
   const requests = events.map(
     ({ key, eventType, value, timestampMs }): IncrementRequest => ({ key, eventType, value, timestampMs }),

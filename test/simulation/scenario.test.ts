@@ -77,7 +77,7 @@ interface Planted {
 }
 
 /** Only these faults, and many of them, on a network that loses a fifth. */
-function only(faultEveryMs: SimConfiguration['faultEveryMs']): Planted['adjust'] {
+function only(faultEveryMs: SimConfiguration['faultEveryMs']): NonNullable<Planted['adjust']> {
   return (config) => {
     config.faultEveryMs = faultEveryMs;
     config.network.lossRate = 0.2;
@@ -90,7 +90,12 @@ const PLANTED: Planted[] = [
     bug: 'a replica acknowledges before it has synced',
     plant: () => plants.ackBeforeSync,
     within: 15,
-    adjust: only({ 'slow disk': 500, kill: 700 }),
+    adjust: (config) => {
+      only({ 'slow disk': 500, kill: 700 })(config);
+      config.rate = 8;
+      config.readers = 2;
+      config.levels = ['QUORUM', 'TWO'];
+    },
   },
   {
     bug: 'a replica that lost its store takes itself for whole',

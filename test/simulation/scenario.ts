@@ -182,8 +182,8 @@ class Run {
       network: this.#network,
       history: this.history,
       nodeAt: (address) => this.#cluster.nodeAt(address),
-      acknowledged: (key, eventType) => {
-        for (const reader of readers) reader.acknowledged(key, eventType);
+      acknowledged: (event) => {
+        for (const reader of readers) reader.acknowledged(event);
       },
     };
     for (let i = 1; i <= this.#config.plainClients; i++) others.push(plainClient(parts, `plain-${i}`));

@@ -132,7 +132,7 @@ export class SdkClients {
       if (thrown !== undefined) record.error = errorToData(asTallyringError(thrown));
       history.ended(record);
       trace.note(`${name}: ${event.key} ${event.eventType} ${event.value} at ${event.level}: ${outcome}`);
-      if (outcome === 'acknowledged') this.#parts.acknowledged(event.key, event.eventType);
+      if (outcome === 'acknowledged') this.#parts.acknowledged(event);
     };
     const { key, eventType, value, timestampMs, level } = event;
     // What increment() throws at once was not counted; so are its other errors but PendingError.

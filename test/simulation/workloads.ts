@@ -5,13 +5,16 @@ import type { Outcome } from '../../proto/calls.js';
 import { asTallyringError, errorToData } from '../../proto/errors.js';
 import { LEVELS } from '../../proto/level.js';
 import type { SimConfiguration } from './configuration.js';
-import type { History, ReadRecord } from './history.js';
+import type { History, IncrementRecord, ReadRecord } from './history.js';
 import type { SimNetwork } from './network.js';
 import { SimProcess } from './process.js';
 import { simClientTransport } from './rpc.js';
 import type { SeededRandom } from './seeded-random.js';
 import type { Trace } from './trace.js';
 import { EPOCH_WALL_MS, type VirtualTime } from './virtual-time.js';
+
+/** Where an increment counts. */
+export type CountedEvent = Pick<IncrementRecord, 'key' | 'eventType' | 'timestampMs'>;
 
 export interface WorkloadParts {
   config: SimConfiguration;
@@ -22,7 +25,7 @@ export interface WorkloadParts {
   history: History;
   nodeAt(address: string): string;
   /** Told of every acknowledged increment. */
-  acknowledged(key: string, eventType: string): void;
+  acknowledged(event: CountedEvent): void;
 }
 
 export const CALL_TIMEOUT_MS = 1_000;
@@ -104,8 +107,7 @@ export class Reader implements Workload {
     this.#connections = connectAll(parts, process);
     const { config, time } = parts;
     this.#workload = repeatedly(process, { random: this.#random, perSecond: config.rate }, () => {
-      const { key, eventType, timestampMs } = randomEvent(config, this.#random, time.nowMs);
-      this.#read(key, eventType, timestampMs);
+      this.#read(randomEvent(config, this.#random, time.nowMs), 0.6);
     });
   }
 
@@ -115,18 +117,18 @@ export class Reader implements Workload {
   }
 
   /** Something was acknowledged: now and then it is looked at, where it hurts most. */
-  acknowledged(key: string, eventType: string): void {
-    if (!this.#stopped && this.#random.chance(0.4)) this.#read(key, eventType);
+  acknowledged(event: CountedEvent): void {
+    if (!this.#stopped && this.#random.chance(0.4)) this.#read(event, 0.95);
   }
 
-  #read(key: string, eventType: string, at?: number): void {
-    const { config, history, time, trace } = this.#parts;
+  #read(event: CountedEvent, atQuorum: number): void {
+    const { config, history, trace } = this.#parts;
+    const { key, eventType, timestampMs } = event;
     const random = this.#random;
     const granularity = random.chance(0.6) ? 'total' : random.pick(config.cluster.rollups);
-    const timestampMs = at ?? Math.floor(EPOCH_WALL_MS + time.nowMs);
     const window = windowIndex(granularity, timestampMs);
     const client = this.#name;
-    const level = random.chance(0.7) ? 'QUORUM' : random.pick(LEVELS);
+    const level = random.chance(atQuorum) ? 'QUORUM' : random.pick(LEVELS);
     const record: ReadRecord = { client, key, eventType, granularity, window, level, ...history.began() };
     history.reads.push(record);
     const end = (answer: Outcome<CellValue>) => {
@@ -135,7 +137,7 @@ export class Reader implements Workload {
       history.ended(record);
       const told = 'ok' in answer ? `count ${answer.ok.count}, sum ${answer.ok.sum}` : answer.error.code;
       trace.note(`${client}: reads ${key} ${eventType} ${granularity} at ${level}: ${told}`);
-      if ('ok' in answer && !this.#stopped && random.chance(0.25)) this.#read(key, eventType);
+      if ('ok' in answer && !this.#stopped && random.chance(0.25)) this.#read(event, atQuorum);
     };
     random
       .pick(this.#connections)
