@@ -29,6 +29,8 @@ export interface ChaosOptions {
   interrupted: Promise<void>;
 }
 
+/** The exit code of a command line that makes no sense. */
+const USAGE = 2;
 const DISK_FULL = 'disk-full';
 export const ALL_FAULTS = [...PROCESS_FAULTS, ...NETWORK_FAULTS, ...STORE_FAULTS]
   .map(({ name }) => name)
@@ -120,17 +122,17 @@ is undone and checked. Exits with 1 when a check failed.`)
 }
 
 async function runCommand(command: Command, given: Record<string, string | undefined>): Promise<number> {
+  const refuse = (text: string): never => command.error(text, { exitCode: USAGE });
   const whole = (name: string, least: number): number => {
     const value = Number(given[name]);
-    if (!Number.isSafeInteger(value) || value < least)
-      command.error(`--${name} ${given[name]} is not possible`);
-    return value;
+    return Number.isSafeInteger(value) && value >= least
+      ? value
+      : refuse(`--${name} ${given[name]} is not possible`);
   };
   const faults = given.faults?.split(',').map((name) => name.trim());
   const unknown = faults?.filter((name) => !ALL_FAULTS.includes(name)) ?? [];
-  if (unknown.length > 0) command.error(`no fault ${unknown.join(', ')}; there are ${ALL_FAULTS.join(', ')}`);
-  if ((given.config === undefined) !== (given.data === undefined))
-    command.error('--config and --data go together');
+  if (unknown.length > 0) refuse(`no fault ${unknown.join(', ')}; there are ${ALL_FAULTS.join(', ')}`);
+  if ((given.config === undefined) !== (given.data === undefined)) refuse('--config and --data go together');
   const interrupted = new Promise<void>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
   });

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { addressOf } from '../../cli/contact.js';
@@ -33,6 +33,8 @@ export class Nodes {
   readonly ids: readonly string[];
   readonly data: string;
   readonly #options: NodesOptions;
+  /** Those that were started here. */
+  readonly #children = new Map<string, ChildProcess>();
   readonly #paused = new Set<string>();
 
   constructor(options: NodesOptions) {
@@ -55,6 +57,9 @@ export class Nodes {
   }
 
   isAlive(nodeId: string): boolean {
+    const child = this.#children.get(nodeId);
+    // A starting node writes its pid file anew: for a moment there is none.
+    if (child !== undefined) return child.exitCode === null && child.signalCode === null;
     return livePid(this.data, nodeId) !== undefined;
   }
 
@@ -81,6 +86,7 @@ export class Nodes {
     // At once, so that a kill finds a node that is only starting.
     if (child.pid !== undefined) claimPidFile(this.data, nodeId, child.pid);
     child.unref();
+    this.#children.set(nodeId, child);
     closeSync(log);
   }
 
@@ -102,8 +108,8 @@ export class Nodes {
   }
 
   signal(nodeId: string, signal: NodeJS.Signals): boolean {
-    const pid = livePid(this.data, nodeId);
-    if (pid === undefined) return false;
+    const pid = this.#children.get(nodeId)?.pid ?? livePid(this.data, nodeId);
+    if (pid === undefined || !this.isAlive(nodeId)) return false;
     try {
       return process.kill(pid, signal);
     } catch {

@@ -4,7 +4,7 @@ import { keysOf, valuesOf } from './replica-contents.js';
 
 export const SURVIVAL_CHECK = 'synced state survives';
 
-const WHOLE_WITHIN_MS = 3_000;
+const WHOLE_WITHIN_MS = 8_000;
 const POLL_MS = 50;
 
 /**

@@ -59,6 +59,9 @@ const pause: Fault = {
   },
 };
 
+/** How often it is looked whether a restarted node is whole before the next one follows. */
+const MAX_WAITS = 20;
+
 const rollingRestart: Fault = {
   name: 'restart',
   async strike(scene) {
@@ -75,7 +78,7 @@ const rollingRestart: Fault = {
       }
       await scene.start(id);
       restarted++;
-      for (let i = 0; i < 20 && !scene.isOver() && !(await scene.nodes.isWhole(id)); i++)
+      for (let i = 0; i < MAX_WAITS && !scene.isOver() && !(await scene.nodes.isWhole(id)); i++)
         await scene.pass(250, 250);
       scene.release(id);
     }

@@ -25,6 +25,8 @@ const HEARD_BOUND_MS = 30_000;
 const CALM_MS = 4_000;
 /** Most of a table is older versions that nobody reads any more. */
 const MAX_FLIPS = 8;
+/** A store that is hardly begun is not worth it. */
+const MIN_FILE_BYTES = 4_096;
 /** LevelDB's log drops the rest of a block of this size when it meets a bad record. */
 const LOG_BLOCK_BYTES = 32 * 1024;
 
@@ -55,6 +57,7 @@ async function startDamaged(scene: Scene, nodeId: string): Promise<void> {
 const wipe: Fault = {
   name: 'wipe',
   losesStore: true,
+  weight: 2,
   strike: (scene) =>
     scene.whenWhole(async () => {
       const nodeId = scene.claim()!;
@@ -72,21 +75,27 @@ function vulnerableBytes(name: string, bytes: number): number {
   return name.endsWith('.log') ? (Math.ceil(bytes / LOG_BLOCK_BYTES) - 2) * LOG_BLOCK_BYTES : bytes;
 }
 
+/** The files of a store that may be hurt, by kind: tables, twice as often as logs. */
+function vulnerableFiles({ nodes }: Scene, nodeId: string): { path: string; bytes: number }[][] {
+  const folder = join(nodes.folder(nodeId), 'db');
+  const names = existsSync(folder) ? readdirSync(folder) : [];
+  // A file of a running node may be gone in the next moment.
+  const bytesOf = (name: string) =>
+    vulnerableBytes(name, statSync(join(folder, name), { throwIfNoEntry: false })?.size ?? 0);
+  const filesOf = (ending: string) =>
+    names
+      .filter((name) => name.endsWith(ending))
+      .map((name) => ({ path: join(folder, name), bytes: bytesOf(name) }))
+      .filter(({ bytes }) => bytes > MIN_FILE_BYTES);
+  return [filesOf('.ldb'), filesOf('.ldb'), filesOf('.log')].filter((files) => files.length > 0);
+}
+
 /** Flips bits of tables or of logs; which, in words. */
 function flipBits(scene: Scene, nodeId: string): string[] {
   const { random } = scene;
-  const folder = join(scene.nodes.folder(nodeId), 'db');
-  const filesOf = (ending: string) =>
-    readdirSync(folder)
-      .filter((name) => name.endsWith(ending))
-      .map((name) => ({
-        path: join(folder, name),
-        bytes: vulnerableBytes(name, statSync(join(folder, name)).size),
-      }))
-      .filter(({ bytes }) => bytes > 0);
-  // Never both: a gap in the log has the node rebuild its store, and nobody would miss what a table lacks.
-  const kinds = [filesOf('.ldb'), filesOf('.ldb'), filesOf('.log')].filter((files) => files.length > 0);
+  const kinds = vulnerableFiles(scene, nodeId);
   if (kinds.length === 0) return [];
+  // Never both: a gap in the log has the node rebuild its store, and nobody would miss what a table lacks.
   const files = random.pick(kinds);
   return Array.from({ length: 1 + random.below(MAX_FLIPS) }, () => flipBit(random.pick(files), random));
 }
@@ -105,9 +114,12 @@ function flipBit({ path, bytes }: { path: string; bytes: number }, random: Seede
 const bitFlip: Fault = {
   name: 'flip',
   losesStore: true,
-  strike: (scene) =>
-    scene.whenWhole(async () => {
-      const nodeId = scene.claim()!;
+  weight: 2,
+  async strike(scene) {
+    const candidates = scene.nodes.ids.filter((id) => vulnerableFiles(scene, id).length > 0);
+    if (candidates.length === 0) return false;
+    return scene.whenWhole(async () => {
+      const nodeId = scene.claim(scene.random.pick(candidates))!;
       let flips: string[] = [];
       await mustSurvive(scene, nodeId, async () => {
         await scene.nodes.kill(nodeId);
@@ -117,7 +129,8 @@ const bitFlip: Fault = {
       });
       scene.release(nodeId);
       return flips.length > 0 ? nodeId : undefined;
-    }),
+    });
+  },
 };
 
 function copyStore(from: string, to: string): void {
@@ -165,7 +178,7 @@ const restore: Fault = {
     await scene.start(nodeId);
     const batch = (await nodes.report(nodeId))?.syncedBatch ?? Number.MAX_SAFE_INTEGER;
     scene.release(nodeId);
-    await scene.pass(3_000, 15_000);
+    await scene.pass(2_000, 8_000);
     const struck = await scene.whenWhole(async () => {
       if (!(await untilHeardAbove(scene, nodeId, batch))) return undefined;
       scene.claim(nodeId);
