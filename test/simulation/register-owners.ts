@@ -18,6 +18,8 @@ export interface RegisterOperation {
   record?: RegisterRecord;
 }
 
+/** Of each of the last calls. */
+const LAST_ATTEMPTS = 20;
 const NAMES = ['checkpoint-1', 'checkpoint-2'];
 
 /**
@@ -79,25 +81,31 @@ export class RegisterOwner implements Workload {
    * what was confirmed last is still there. Gives what it could not, in words.
    */
   async last(): Promise<string[]> {
+    const failed: string[] = [];
+    const insist = async (what: string, call: () => Promise<RegisterOperation>) => {
+      // Messages that were sent before the healing may hold up what comes after them for some seconds.
+      for (let attempt = 0; attempt < LAST_ATTEMPTS; attempt++) if ((await call()).outcome === 'done') return;
+      failed.push(what);
+    };
     for (const name of NAMES) {
       for (const node of this.#connections) {
-        await this.#read(name, node);
-        await this.#acquire(name, node);
+        await insist(`read of ${name} through ${node.address}`, () => this.#read(name, node));
+        await insist(`acquisition of ${name} through ${node.address}`, () => this.#acquire(name, node));
       }
     }
-    const calls = this.#parts.history.registers.slice(-2 * NAMES.length * this.#connections.length);
-    return calls.filter(({ outcome }) => outcome !== 'done').map(({ kind, name }) => `${kind} of ${name}`);
+    return failed;
   }
 
-  async #acquire(name: string, node: NodeConnection): Promise<void> {
+  async #acquire(name: string, node: NodeConnection): Promise<RegisterOperation> {
+    const operation = this.#begin('acquire', name);
     await this.#alone(name, async () => {
-      const operation = this.#begin('acquire', name);
       await this.#end(operation, async () => {
         const record = await node.acquireRegister(name, { timeoutMs: CALL_TIMEOUT_MS });
         this.#owned.set(name, record);
         return record;
       });
     });
+    return operation;
   }
 
   async #write(name: string, held: RegisterRecord): Promise<void> {
@@ -119,9 +127,10 @@ export class RegisterOwner implements Workload {
     });
   }
 
-  async #read(name: string, node: NodeConnection): Promise<void> {
+  async #read(name: string, node: NodeConnection): Promise<RegisterOperation> {
     const operation = this.#begin('read', name);
     await this.#end(operation, () => node.readRegister(name, { timeoutMs: CALL_TIMEOUT_MS }));
+    return operation;
   }
 
   async #alone(name: string, act: () => Promise<void>): Promise<void> {
