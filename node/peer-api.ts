@@ -1,4 +1,4 @@
-import { encodeBatch } from '../proto/entry.js';
+import { bytesOf, type Entry, encodeBatch } from '../proto/entry.js';
 import { asTallyringError, TallyringError } from '../proto/errors.js';
 import type { PeerRequest, ReplyBody, RequestBody } from '../proto/peer-message.js';
 import type { Gossiper } from './gossip/gossiper.js';
@@ -10,6 +10,8 @@ import { END_OF_ENTRIES, FIRST_ENTRY, scanLeaves, successor } from './repair/lea
 import type { PeerMemory } from './repair/peer-memory.js';
 
 const LARGEST_PAGE = 10_000;
+/** Of a fetch: their entries are all in memory before it is known how large they are. */
+const KEYS_AT_A_TIME = 100;
 
 export interface PeerApiParts {
   context: NodeContext;
@@ -72,10 +74,8 @@ export class PeerApi {
         return this.#treeHashes(from, request.body);
       case 'leafEntries':
         return this.#leafEntries(from, request.body);
-      case 'fetch': {
-        const held = await context.replica.store.get(request.body.keys);
-        return { batch: encodeBatch(held.filter((entry) => entry !== undefined)) };
-      }
+      case 'fetch':
+        return this.#fetch(request.body.keys);
       case 'row':
         return this.#row(request.body.row);
       default:
@@ -121,6 +121,24 @@ export class PeerApi {
     // Asked last: the scan itself may have met bad records. What they held is not among the keys.
     const whole = context.replica.whole && context.replica.store.damagedRows().length === 0;
     return { keys, hashes: Buffer.concat(hashes), more, whole };
+  }
+
+  /** As many as fit into one answer, at least one. */
+  async #fetch(keys: readonly Buffer[]): Promise<ReplyBody<'fetch'>> {
+    const { replica, limits } = this.#parts.context;
+    const found: Entry[] = [];
+    let bytes = 0;
+    let looked = 0;
+    while (looked < keys.length) {
+      for (const entry of await replica.store.get(keys.slice(looked, looked + KEYS_AT_A_TIME))) {
+        const more = entry === undefined ? 0 : bytesOf(entry);
+        if (looked > 0 && bytes + more > limits.maxBatchBytes) return { batch: encodeBatch(found), looked };
+        if (entry !== undefined) found.push(entry);
+        bytes += more;
+        looked++;
+      }
+    }
+    return { batch: encodeBatch(found), looked };
   }
 
   async #row(row: Buffer): Promise<ReplyBody<'row'>> {

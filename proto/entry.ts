@@ -222,6 +222,11 @@ export function unpackFields(value: Buffer): unknown {
   }
 }
 
+/** What an entry takes of a batch, about. */
+export function bytesOf({ key, value }: Entry): number {
+  return key.length + value.length + 10;
+}
+
 /** A batch of entries: msgpack `[formatVersion, [key, value, key, value, …]]`. */
 export function encodeBatch(entries: readonly Entry[]): Buffer {
   const flat: Buffer[] = new Array(entries.length * 2);

@@ -95,7 +95,8 @@ const replies = {
   treeHashes: z.strictObject({ hashes: z.array(bytes) }),
   /** `hashes`: 8 bytes per key. `more`: the page is full; ask again after its last key. `whole`: not recovering, no damaged row. */
   leafEntries: z.strictObject({ keys: z.array(bytes), hashes: bytes, more: z.boolean(), whole: z.boolean() }),
-  fetch: z.strictObject({ batch: bytes }),
+  /** `looked`: how many of the keys this answers, from the first on; the others did not fit. */
+  fetch: z.strictObject({ batch: bytes, looked: count }),
   row: z.strictObject({ whole: z.boolean(), batch: bytes }),
   registerLook: registerAnswer,
   registerPromise: registerAnswer,

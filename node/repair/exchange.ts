@@ -1,5 +1,5 @@
 import { sleep } from '../../ports/clock.js';
-import { decodeBatch, type Entry, encodeBatch, isIntact } from '../../proto/entry.js';
+import { bytesOf, decodeBatch, type Entry, encodeBatch, isIntact } from '../../proto/entry.js';
 import type { NodeContext } from '../quorum/context.js';
 import { HASH_BYTES, type LeafSet } from './hash-tree.js';
 import { END_OF_ENTRIES, FIRST_ENTRY, scanLeaves, successor } from './leaf-scan.js';
@@ -111,9 +111,10 @@ export class Exchange {
     const epoch = this.#context.ring().epoch;
     const push = [...mine];
     let pulled = 0;
-    for (let at = 0; at < theirs.length; at += PAGE_ENTRIES) {
+    for (let at = 0; at < theirs.length; ) {
       const keys = theirs.slice(at, at + PAGE_ENTRIES);
-      const { batch } = await peers.request(peer, 'fetch', { epoch, keys }, REQUEST_MS);
+      const { batch, looked } = await peers.request(peer, 'fetch', { epoch, keys }, REQUEST_MS);
+      at += Math.max(1, looked);
       const fetched = decodeBatch(batch).filter(isIntact);
       await replica.merge(fetched);
       pulled += fetched.length;
@@ -122,12 +123,26 @@ export class Exchange {
         if (entry !== undefined && !entry.value.equals(fetched[i]!.value)) push.push(entry);
       }
     }
-    for (let at = 0; at < push.length; at += PAGE_ENTRIES) {
-      const batch = encodeBatch(push.slice(at, at + PAGE_ENTRIES));
-      await peers.request(peer, 'merge', { epoch, batch }, REQUEST_MS);
+    for (const some of batchesOf(push, this.#context.limits.maxBatchBytes)) {
+      await peers.request(peer, 'merge', { epoch, batch: encodeBatch(some) }, REQUEST_MS);
     }
     return { pulled, pushed: push.length, whole: pulled === theirs.length };
   }
+}
+
+/** Slices that a message holds, at least one entry each. */
+function* batchesOf(entries: readonly Entry[], maxBytes: number): Generator<Entry[]> {
+  let some: Entry[] = [];
+  let bytes = 0;
+  for (const entry of entries) {
+    if (some.length === PAGE_ENTRIES || (some.length > 0 && bytes + bytesOf(entry) > maxBytes)) {
+      yield some;
+      [some, bytes] = [[], 0];
+    }
+    some.push(entry);
+    bytes += bytesOf(entry);
+  }
+  if (some.length > 0) yield some;
 }
 
 /** The keys before `to`, and the others. */

@@ -57,10 +57,11 @@ export async function valuesOf(
   });
   try {
     const entries: Entry[] = [];
-    for (let at = 0; at < keys.length; at += PAGE_ENTRIES) {
+    for (let at = 0; at < keys.length; ) {
       const page = keys.slice(at, at + PAGE_ENTRIES);
-      const { batch } = await peers.request(nodeId, 'fetch', { epoch: EPOCH, keys: page }, CALL_MS);
+      const { batch, looked } = await peers.request(nodeId, 'fetch', { epoch: EPOCH, keys: page }, CALL_MS);
       entries.push(...decodeBatch(batch));
+      at += Math.max(1, looked);
     }
     return entries;
   } finally {
