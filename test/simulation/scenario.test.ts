@@ -101,7 +101,13 @@ const PLANTED: Planted[] = [
     bug: 'a replica that lost its store takes itself for whole',
     plant: () => plants.blindToLoss,
     within: 20,
-    adjust: only({ wipe: 500 }),
+    adjust: (config) => {
+      only({ wipe: 500 })(config);
+      config.rate = 8;
+      config.readers = 2;
+      config.levels = ['QUORUM'];
+      config.registerOwners = 0;
+    },
   },
   { bug: 'merges lose a shard', plant: () => plants.dropsShard, within: 5 },
   { bug: 'a producerId is used by two processes', plant: plants.reusedProducerId, within: 5 },
