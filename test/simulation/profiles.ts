@@ -1,0 +1,123 @@
+import type { SimConfiguration } from './configuration.js';
+import { PERFECT_NETWORK } from './network.js';
+
+/** Changes what a seed decided, so that every seed looks at one kind of trouble. */
+export type Profile = (config: SimConfiguration) => void;
+
+const HOUR_MS = 3_600_000;
+
+/** Three nodes, few counters, many readers, nothing goes wrong; what a profile is about is then switched on. */
+function calm(config: SimConfiguration): void {
+  config.cluster.nodes = config.cluster.nodes.slice(0, 3);
+  config.faultEveryMs = {};
+  config.network = { ...PERFECT_NETWORK, maxDelayMs: 2 };
+  config.safetyMs = 6_000;
+  config.keys = 2;
+  config.eventTypes = ['view'];
+  config.negativeValues = false;
+  config.sdkClients = 2;
+  config.plainClients = 1;
+  config.readers = 3;
+  config.rate = 10;
+  config.levels = ['QUORUM'];
+}
+
+/**
+ * Nothing but reads and the client's retries brings a replica what it missed, until anti-entropy comes
+ * round, late: so what is wrong with quorums shows before repair hides it.
+ */
+function hardlyRepaired({ cluster: { limits } }: SimConfiguration): void {
+  limits.maxHintBytesPerTarget = 1;
+  limits.antiEntropyIntervalMs = 15_000;
+}
+
+/** Only these faults, on a network that loses a fifth of the messages, with replicas that stay different. */
+function lossy(faultEveryMs: SimConfiguration['faultEveryMs']): Profile {
+  return (config) => {
+    calm(config);
+    hardlyRepaired(config);
+    config.network.lossRate = 0.2;
+    config.faultEveryMs = faultEveryMs;
+  };
+}
+
+/**
+ * Stores lose what they acknowledged while the replicas are different and stay so: many counters, each seldom
+ * written and read. Requests are short, so that a store is soon whole again and can be lost once more.
+ */
+function storesLost(faultEveryMs: SimConfiguration['faultEveryMs'], lossRate: number): Profile {
+  return (config) => {
+    lossy(faultEveryMs)(config);
+    config.network.lossRate = lossRate;
+    config.keys = 30;
+    config.readers = 4;
+    config.safetyMs = 10_000;
+    config.cluster.limits.maxRequestMs = 500;
+    config.cluster.limits.defaultRequestMs = 500;
+  };
+}
+
+export const PROFILES = {
+  /** Messages get lost; nodes and disks do not. */
+  'lost messages': lossy({}),
+  /** Nodes die while their disks take long to sync. */
+  'kills during slow syncs': lossy({ 'slow disk': 400, kill: 600 }),
+  /** As before; requests arrive twice, so that the second meets the first on its way to the disk. */
+  'duplicates during slow syncs': (config) => {
+    lossy({ 'slow disk': 400, kill: 600 })(config);
+    config.network.duplicateRate = 0.5;
+  },
+  kills: lossy({ kill: 700 }),
+  partitions: lossy({ partition: 800 }),
+  'failed writes': lossy({ 'failed write': 500, kill: 1_500 }),
+  'wiped stores': storesLost({ wipe: 300 }, 0.35),
+  'wiped stores behind partitions': storesLost({ partition: 700, wipe: 300 }, 0.1),
+  /** Requests are still under way when a store that acknowledged them is lost. */
+  'wiped stores, slow messages': (config) => {
+    storesLost({ wipe: 300 }, 0.2)(config);
+    Object.assign(config.network, { slowRate: 0.15, slowMs: 900 });
+    config.cluster.limits.maxRequestMs = 1_000;
+  },
+  'restored snapshots': storesLost({ 'old snapshot': 300 }, 0.35),
+  'lost batches': storesLost({ 'lost batch': 300 }, 0.35),
+  'flipped bits': storesLost({ 'flipped bit': 300 }, 0.35),
+  /** Requests are to end long before their callers stop waiting. */
+  'patient callers': (config) => {
+    lossy({})(config);
+    config.plainClients = 3;
+    config.cluster.limits.maxRequestMs = 300;
+    config.cluster.limits.defaultRequestMs = 300;
+  },
+  /** More cells than the producers of nodes keep, so that they roll to fresh ids again and again. */
+  'full producers': (config) => {
+    lossy({})(config);
+    config.sdkClients = 1;
+    config.plainClients = 3;
+    config.cluster.limits.maxProducerCells = 20;
+  },
+  /** Replicas miss writes for seconds, and nothing but anti-entropy brings them. */
+  'anti-entropy alone': (config) => {
+    lossy({ partition: 800 })(config);
+    config.readers = 0;
+    config.cluster.limits.antiEntropyIntervalMs = 2_000;
+  },
+  /** Replicas miss writes for seconds, and nothing but hints brings them. No node dies: hints are not synced. */
+  'hints alone': (config) => {
+    calm(config);
+    config.faultEveryMs = { partition: 1_000 };
+    config.network.lossRate = 0.1;
+    config.readers = 0;
+    config.cluster.limits.antiEntropyIntervalMs = HOUR_MS;
+    config.cluster.limits.maxHintBytesPerTarget = 1_000_000;
+  },
+  /** Five nodes: a flush goes to several sets of replicas. */
+  'many replica sets': (config) => {
+    const { nodes } = config.cluster;
+    calm(config);
+    hardlyRepaired(config);
+    config.cluster.nodes = nodes;
+    config.keys = 12;
+  },
+} satisfies Record<string, Profile>;
+
+export type ProfileName = keyof typeof PROFILES;
