@@ -42,16 +42,17 @@ function lossy(faultEveryMs: SimConfiguration['faultEveryMs']): Profile {
 }
 
 /**
- * Stores lose what they acknowledged while the replicas are different and stay so: many counters, each seldom
- * written and read. Requests are short, so that a store is soon whole again and can be lost once more.
+ * Stores lose what they acknowledged, while nodes that were cut off lack what they missed: many counters, each seldom
+ * written and read, so that nothing else brings it soon. Requests are short, so that a store is soon whole again
+ * and can be lost once more.
  */
-function storesLost(faultEveryMs: SimConfiguration['faultEveryMs'], lossRate: number): Profile {
+function storesLost(faultEveryMs: SimConfiguration['faultEveryMs']): Profile {
   return (config) => {
-    lossy(faultEveryMs)(config);
-    config.network.lossRate = lossRate;
+    lossy({ partition: 1_500, ...faultEveryMs })(config);
+    config.network.lossRate = 0.03;
     config.keys = 30;
     config.readers = 4;
-    config.safetyMs = 10_000;
+    config.safetyMs = 12_000;
     config.cluster.limits.maxRequestMs = 500;
     config.cluster.limits.defaultRequestMs = 500;
   };
@@ -70,17 +71,16 @@ export const PROFILES = {
   kills: lossy({ kill: 700 }),
   partitions: lossy({ partition: 800 }),
   'failed writes': lossy({ 'failed write': 500, kill: 1_500 }),
-  'wiped stores': storesLost({ wipe: 300 }, 0.35),
-  'wiped stores behind partitions': storesLost({ partition: 700, wipe: 300 }, 0.1),
+  'wiped stores': storesLost({ wipe: 300 }),
   /** Requests are still under way when a store that acknowledged them is lost. */
   'wiped stores, slow messages': (config) => {
-    storesLost({ wipe: 300 }, 0.2)(config);
-    Object.assign(config.network, { slowRate: 0.15, slowMs: 900 });
+    storesLost({ wipe: 300 })(config);
+    Object.assign(config.network, { lossRate: 0.2, slowRate: 0.15, slowMs: 900 });
     config.cluster.limits.maxRequestMs = 1_000;
   },
-  'restored snapshots': storesLost({ 'old snapshot': 300 }, 0.35),
-  'lost batches': storesLost({ 'lost batch': 300 }, 0.35),
-  'flipped bits': storesLost({ 'flipped bit': 300 }, 0.35),
+  'restored snapshots': storesLost({ 'old snapshot': 300 }),
+  'lost batches': storesLost({ 'lost batch': 300 }),
+  'flipped bits': storesLost({ 'flipped bit': 300 }),
   /** Requests are to end long before their callers stop waiting. */
   'patient callers': (config) => {
     lossy({})(config);

@@ -25,7 +25,7 @@ export const REPAIR: readonly Mutant[] = [
         replace: 'const required = 1;',
       },
     ],
-    profile: 'wiped stores behind partitions',
+    profile: 'wiped stores',
     within: 20,
   },
   {
@@ -65,6 +65,32 @@ export const REPAIR: readonly Mutant[] = [
       },
     ],
     profile: 'hints alone',
+    within: 20,
+  },
+  {
+    name: 'recovery-does-not-wait',
+    bug: 'a store that was lost recovers while requests that counted the former one are under way',
+    edits: [
+      {
+        file: 'node/repair/recovery.ts',
+        find: 'await sleep(context.timers, context.limits.maxRequestMs);',
+        replace: '',
+      },
+    ],
+    profile: 'wiped stores, slow messages',
+    within: 20,
+  },
+  {
+    name: 'row-healed-from-one',
+    bug: 'a damaged row is whole again once one other replica was merged',
+    edits: [
+      {
+        file: 'node/repair/scrub.ts',
+        find: 'const required = members.length - Math.floor(members.length / 2);',
+        replace: 'const required = 1;',
+      },
+    ],
+    profile: 'flipped bits',
     within: 20,
   },
 ];

@@ -107,4 +107,17 @@ export const STORAGE: readonly Mutant[] = [
     profile: 'hints alone',
     within: 20,
   },
+  {
+    name: 'gap-ignored',
+    bug: 'batches that are missing from the log put the store in no doubt',
+    edits: [
+      {
+        file: 'node/storage/markers.ts',
+        find: 'if (batch !== newest + 1) gaps.push(',
+        replace: 'if (batch < newest) gaps.push(',
+      },
+    ],
+    profile: 'lost batches',
+    within: 20,
+  },
 ];
