@@ -33,7 +33,7 @@ export const cassandra: Benchmark = {
     const missing = missingForCassandra();
     if (missing) throw new Error(missing);
     const driverFolder = await installDriver(context);
-    const servers = await startCassandra(context);
+    const servers = await startCassandra(context, 'batch');
     const load = startWorker(context.processes, 'cassandra-load', context.progress);
     try {
       await load.call('open', { driverFolder, contactPoints: servers.contactPoints });

@@ -2,9 +2,6 @@ import type { Int64 } from '../counter/int64.js';
 import { Producer, type Series } from '../counter/producer.js';
 import { checkEventType, checkKey, checkTimestamp, checkValue } from '../counter/validate.js';
 import type { Granularity } from '../counter/window.js';
-import type { Clock, Timers } from '../ports/clock.js';
-import type { Logger } from '../ports/logger.js';
-import type { Random } from '../ports/random.js';
 import { TallyringError } from '../proto/errors.js';
 import type { ConsistencyLevel } from '../proto/level.js';
 import { MAX_NAMED_SERIES, UnacknowledgedError } from './errors.js';
@@ -13,6 +10,7 @@ import { Identity, mintFrom } from './identity.js';
 import { checkLevel, flushLevels } from './levels.js';
 import type { NodeEvent, NodeListener } from './node-table.js';
 import { type ClientLimits, type ClientOptions, checkContactPoints, limitsOf } from './options.js';
+import type { ClientPorts, IncrementOptions, WaitLimits } from './ports.js';
 import {
   type CellRequest,
   checkTimeout,
@@ -24,35 +22,10 @@ import {
   type StatsRequest,
 } from './queries.js';
 import { Reader } from './reader.js';
+import { Register } from './register.js';
 import type { CounterValue, Int64Mode, IntegerOf, StatsResult } from './results.js';
 import { Topology } from './topology.js';
-import type { ClientTransport } from './transport.js';
 import { waitFor } from './wait.js';
-
-/** The outside world; `connect` gives the real one. */
-export interface ClientPorts {
-  transport: ClientTransport;
-  clock: Clock;
-  timers: Timers;
-  random: Random;
-  logger: Logger;
-  /** Told true while something is still to be written, so that the process does not end before. */
-  keepAlive(busy: boolean): void;
-}
-
-/** A bound on a wait. */
-export interface WaitLimits {
-  timeoutMs?: number | undefined;
-  signal?: AbortSignal | undefined;
-}
-
-export interface IncrementOptions extends WaitLimits {
-  /** The value of the event; 1 by default. An integer; a number must be a safe one. */
-  by?: number | bigint | undefined;
-  /** When it happened; now by default. Epoch milliseconds when a number. */
-  timestamp?: Date | number | undefined;
-  consistency?: ConsistencyLevel | undefined;
-}
 
 interface Built {
   ports: ClientPorts;
@@ -254,6 +227,13 @@ export class TallyringClient<M extends Int64Mode = 'number'> {
   ): Promise<ReadOutcome<StatsResult<IntegerOf<M>>>[]> {
     this.#checkOpen();
     return this.#queries.statsMany(queries, options);
+  }
+
+  /** A quorum register of this name: a small fact with one owner at a time. */
+  register(name: string): Register {
+    this.#checkOpen();
+    const { topology, ports, limits } = this.#built;
+    return new Register(checkKey(name), { topology, ...ports, limits });
   }
 
   #checkOpen(): void {

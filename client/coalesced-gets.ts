@@ -34,6 +34,9 @@ export function coalesceGets(connection: NodeConnection, clock: Clock): NodeConn
         ? coalescer(level).ask(queries, options.timeoutMs)
         : connection.get(queries, level, options),
     stats: (queries, level, options) => connection.stats(queries, level, options),
+    acquireRegister: (name, options) => connection.acquireRegister(name, options),
+    writeRegister: (name, record, options) => connection.writeRegister(name, record, options),
+    readRegister: (name, options) => connection.readRegister(name, options),
     close: () => connection.close(),
   };
 }

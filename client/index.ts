@@ -1,17 +1,19 @@
 import { silentLogger } from '../ports/logger.js';
 import { realClock, realRandom, realTimers } from '../ports/real.js';
-import { type ClientPorts, TallyringClient } from './client.js';
+import { TallyringClient } from './client.js';
 import type { ClientOptions } from './options.js';
+import type { ClientPorts } from './ports.js';
 import type { Int64Mode } from './results.js';
 
 export type { Granularity } from '../counter/window.js';
 export type { Logger } from '../ports/logger.js';
 export { type ErrorCode, TallyringError } from '../proto/errors.js';
 export { type ConsistencyLevel, LEVELS } from '../proto/level.js';
-export { type IncrementOptions, TallyringClient, type WaitLimits } from './client.js';
+export { TallyringClient } from './client.js';
 export { PendingError, type SeriesName, UnacknowledgedError } from './errors.js';
 export type { NodeEvent, NodeInfo, NodeListener } from './node-table.js';
 export type { ClientOptions } from './options.js';
+export type { IncrementOptions, WaitLimits } from './ports.js';
 export type {
   CellChoice,
   CellRequest,
@@ -22,6 +24,7 @@ export type {
   StatsOptions,
   StatsRequest,
 } from './queries.js';
+export type { Register, RegisterOwner, RegisterValue } from './register.js';
 export type {
   CounterValue,
   Int64Mode,

@@ -13,13 +13,19 @@ import { PeerApi } from './peer-api.js';
 import type { NodeContext } from './quorum/context.js';
 import { PlainCounting } from './quorum/plain-counting.js';
 import { Reads } from './quorum/reads.js';
+import { RegisterMemory } from './quorum/register-memory.js';
+import { RegisterReplica } from './quorum/register-replica.js';
+import { Registers } from './quorum/registers.js';
 import { Replica } from './quorum/replica.js';
 import { Writes } from './quorum/writes.js';
+import { RegisterApi } from './register-api.js';
+import { RegisterPeer } from './register-peer.js';
 import { AntiEntropy } from './repair/anti-entropy.js';
 import { Exchange } from './repair/exchange.js';
 import { HintReplay } from './repair/hint-replay.js';
 import { PeerMemory } from './repair/peer-memory.js';
 import { Recovery } from './repair/recovery.js';
+import { Reentry } from './repair/reentry.js';
 import { Scrub } from './repair/scrub.js';
 import { ShardCensus } from './repair/shard-census.js';
 import { openReplicaStore, type TreeStore } from './repair/tree-store.js';
@@ -33,6 +39,7 @@ import type { Store } from './storage/store.js';
 export interface ComposedNode {
   client: ClientApi;
   operator: OperatorApi;
+  register: RegisterApi;
   peer: PeerApi;
   start(): void;
   stop(): Promise<void>;
@@ -116,6 +123,14 @@ async function wire(parts: NodeParts, ring: TokenRing, opened: TreeStore): Promi
     replicates: (key, other) => tree.sharedBy(key, nodeId, other),
     heard: (id, storeId, batch) => memory.heard(id, storeId, batch),
   };
+  const registerMemory = await RegisterMemory.load(store.local, nodeId);
+  const registerReplica = new RegisterReplica({
+    store,
+    memory: registerMemory,
+    nodeId,
+    limits,
+    isWhole: () => whole,
+  });
   const mint = new Mint({ clock, random, membership: gossiper });
   const hints = await HintStore.open({ records: store.local, limits, clock, metrics });
   const hintReplay = new HintReplay(context, hints);
@@ -136,7 +151,8 @@ async function wire(parts: NodeParts, ring: TokenRing, opened: TreeStore): Promi
     context,
     exchange: new Exchange(context, limits.recoveryEntriesPerSecond),
     openedAtBatch,
-    doubts: doubtsOf(opening),
+    reentry: new Reentry(context, registerMemory),
+    doubts: [...doubtsOf(opening), ...registerMemory.doubts],
     declaredWhole: isNew,
     lossAccepted: parts.acceptLoss === true,
     renewStore: async (doubts) => {
@@ -193,7 +209,15 @@ async function wire(parts: NodeParts, ring: TokenRing, opened: TreeStore): Promi
   return {
     client,
     operator: new OperatorApi({ context, membership: gossiper, rollups, state }),
-    peer: new PeerApi({ context, gossiper, tree, memory, toldBatch: () => recovery.toldBatch }),
+    register: new RegisterApi(context, new Registers(context, registerReplica, random)),
+    peer: new PeerApi({
+      context,
+      gossiper,
+      tree,
+      memory,
+      registers: new RegisterPeer(context, registerReplica),
+      toldBatch: () => recovery.toldBatch,
+    }),
     start: () => {
       gossiper.start();
       for (const part of steady) part.start();

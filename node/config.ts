@@ -74,6 +74,9 @@ const limitsSchema = z.strictObject({
   /** Plain increments taken and not yet answered, and cells in the memory of the node's own producer. */
   maxPendingIncrements: positive.default(50_000),
   maxProducerCells: positive.default(200_000),
+  /** Registers that a node holds, and bytes of a register's value. */
+  maxRegisters: positive.default(10_000),
+  maxRegisterBytes: positive.max(32 * 1024).default(16 * 1024),
   /** How long plain increments are collected into one flush. */
   incrementCollectMs: z.number().nonnegative().default(2),
 });

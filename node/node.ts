@@ -67,6 +67,9 @@ export function createNode(parts: NodeParts): TallyNode {
     endpointsOf: async (...args) => running().operator.endpointsOf(...args),
     getLocal: async (...args) => running().operator.getLocal(...args),
     scanLocal: async (...args) => running().operator.scanLocal(...args),
+    acquireRegister: async (...args) => running().register.acquireRegister(...args),
+    writeRegister: async (...args) => running().register.writeRegister(...args),
+    readRegister: async (...args) => running().register.readRegister(...args),
   };
   return {
     calls,

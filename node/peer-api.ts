@@ -4,6 +4,7 @@ import type { PeerRequest, ReplyBody, RequestBody } from '../proto/peer-message.
 import type { Gossiper } from './gossip/gossiper.js';
 import type { NodeContext } from './quorum/context.js';
 import { packRows } from './quorum/replica.js';
+import type { RegisterPeer } from './register-peer.js';
 import { HASH_BYTES, type HashTree, LeafSet } from './repair/hash-tree.js';
 import { END_OF_ENTRIES, FIRST_ENTRY, scanLeaves, successor } from './repair/leaf-scan.js';
 import type { PeerMemory } from './repair/peer-memory.js';
@@ -15,6 +16,7 @@ export interface PeerApiParts {
   gossiper: Gossiper;
   tree: HashTree;
   memory: PeerMemory;
+  registers: RegisterPeer;
   /** The newest batch that the others may remember of this store. */
   toldBatch(): number;
 }
@@ -76,6 +78,8 @@ export class PeerApi {
       }
       case 'row':
         return this.#row(request.body.row);
+      default:
+        return this.#parts.registers.answer(from, request);
     }
   }
 

@@ -3,6 +3,7 @@ import type { CellValue } from '../counter/shard.js';
 import type { Granularity } from '../counter/window.js';
 import type { ErrorData } from './errors.js';
 import type { ConsistencyLevel } from './level.js';
+import type { RegisterRecord } from './register.js';
 
 /**
  * What a node does for clients, as plain data: the gRPC service `Counter` (counter.proto), the simulated
@@ -166,4 +167,14 @@ export interface OperatorCalls {
   ): Promise<{ keys: Buffer[]; hashes: Buffer; more: boolean }>;
 }
 
-export type NodeCalls = ClientCalls & OperatorCalls;
+/** Quorum registers (DESIGN §10): one owner at a time, whichever nodes die. */
+export interface RegisterCalls {
+  /** Fences every earlier owner; gives the record that the new one took over, under its epoch. */
+  acquireRegister(name: string, options: CallOptions): Promise<RegisterRecord>;
+  /** An owner's next record: same epoch and quorum, a greater write. Idempotent: the same may be sent again. */
+  writeRegister(name: string, record: RegisterRecord, options: CallOptions): Promise<void>;
+  /** `undefined`: never acquired. */
+  readRegister(name: string, options: CallOptions): Promise<RegisterRecord | undefined>;
+}
+
+export type NodeCalls = ClientCalls & OperatorCalls & RegisterCalls;

@@ -20,6 +20,8 @@ const TABLE = {
   UNSUPPORTED_FORMAT: { grpc: 9, retryable: false },
   /** The replica cannot answer for this (recovering, or the row is damaged); others may. */
   NOT_WHOLE: { grpc: 9, retryable: true },
+  /** Another owner took the register over, or a replica that counted for this one lost its store: acquire again. */
+  FENCED: { grpc: 10, retryable: false },
   /** The store met its first write error and stopped. */
   STORE_FAILED: { grpc: 14, retryable: true },
   /** Stored data is unreadable. */

@@ -42,6 +42,13 @@ export interface CounterService {
   Query: Method<wire.WireQueryRequest, wire.WireQueryReply>;
 }
 
+/** The service tallyring.v1.Register. */
+export interface RegisterService {
+  Acquire: Method<wire.WireAcquireRegisterRequest, wire.WireRegisterRecord>;
+  Write: Method<wire.WireWriteRegisterRequest, Empty>;
+  Read: Method<wire.WireReadRegisterRequest, wire.WireReadRegisterReply>;
+}
+
 /** The service tallyring.v1.Operator. */
 export interface OperatorService {
   Report: Method<Empty, wire.WireReportReply>;
@@ -56,6 +63,7 @@ export interface PeerService {
 }
 
 export const COUNTER_SERVICE = 'tallyring.v1.Counter';
+export const REGISTER_SERVICE = 'tallyring.v1.Register';
 export const OPERATOR_SERVICE = 'tallyring.v1.Operator';
 export const PEER_SERVICE = 'tallyring.peer.v1.Peer';
 
@@ -103,6 +111,7 @@ function serviceOf<S>(name: string): S {
 }
 
 export const counterService = serviceOf<CounterService>(COUNTER_SERVICE);
+export const registerService = serviceOf<RegisterService>(REGISTER_SERVICE);
 export const operatorService = serviceOf<OperatorService>(OPERATOR_SERVICE);
 export const peerService = serviceOf<PeerService>(PEER_SERVICE);
 

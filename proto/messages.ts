@@ -152,6 +152,30 @@ export interface WireQueryRequest extends WireNumberedRequest, WireGetManyReques
 
 export interface WireQueryReply extends WireNumberedReply, WireGetManyReply {}
 
+export interface WireRegisterRecord {
+  epoch: WireInt64;
+  write: WireInt64;
+  quorum: { nodeId: string; storeNumber: WireInt64 }[];
+  value?: Buffer | undefined;
+}
+
+export interface WireAcquireRegisterRequest {
+  name: string;
+}
+
+export interface WireWriteRegisterRequest {
+  name: string;
+  record: WireRegisterRecord | null;
+}
+
+export interface WireReadRegisterRequest {
+  name: string;
+}
+
+export interface WireReadRegisterReply {
+  record: WireRegisterRecord | null;
+}
+
 export interface WireReportReply {
   nodeId: string;
   cluster: string;

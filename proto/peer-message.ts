@@ -21,6 +21,7 @@ export interface RowQuery {
 const bytes = z.custom<Buffer>((value) => Buffer.isBuffer(value), 'not bytes');
 const count = z.number().int().nonnegative();
 const epoch = count;
+const registerName = z.string().min(1).max(1024);
 const rowQuery = z.strictObject({
   key: z.string().min(1),
   eventType: z.string(),
@@ -47,7 +48,34 @@ const requests = {
   fetch: z.strictObject({ epoch, keys: z.array(bytes) }),
   /** All that the receiver holds, of one row (a key prefix): heals a damaged row. */
   row: z.strictObject({ epoch, row: bytes }),
+  /** What the receiver holds of a register. */
+  registerLook: z.strictObject({ epoch, name: registerName }),
+  /** Asks the receiver to refuse lower epochs of a register than this. */
+  registerPromise: z.strictObject({ epoch, name: registerName, registerEpoch: count }),
+  /** A register's record (the value of its entry) to hold. */
+  registerAccept: z.strictObject({ epoch, name: registerName, record: bytes }),
+  /** A page of the registers that both replicate, in order of their names, after one. */
+  registerList: z.strictObject({ epoch, after: registerName.optional(), limit: count }),
+  /**
+   * The sender lost its store and has this one now: the receiver notes that, and promises an epoch of each of
+   * these registers, which fences every owner.
+   */
+  registerReenter: z.strictObject({
+    epoch,
+    storeId: z.string().min(1),
+    storeNumber: count,
+    names: z.array(registerName),
+    epochs: z.array(count),
+  }),
 };
+
+/** What a replica says of a register. `record`: the value of its entry. */
+const registerAnswer = z.strictObject({
+  agreed: z.boolean(),
+  promised: count,
+  storeNumber: count,
+  record: bytes.optional(),
+});
 
 const replies = {
   gossipSyn: z.strictObject({ ack: bytes }),
@@ -69,6 +97,18 @@ const replies = {
   leafEntries: z.strictObject({ keys: z.array(bytes), hashes: bytes, more: z.boolean(), whole: z.boolean() }),
   fetch: z.strictObject({ batch: bytes }),
   row: z.strictObject({ whole: z.boolean(), batch: bytes }),
+  registerLook: registerAnswer,
+  registerPromise: registerAnswer,
+  registerAccept: registerAnswer,
+  /** `storeNumber`: the newest store of the sender that the receiver knows. */
+  registerList: z.strictObject({
+    names: z.array(registerName),
+    promised: z.array(count),
+    storeNumber: count,
+    more: z.boolean(),
+  }),
+  /** `takenNumber`: another store of the sender has this number or a greater one: nothing was done. */
+  registerReenter: z.strictObject({ takenNumber: count.optional(), answers: z.array(registerAnswer) }),
 };
 
 export type PeerKind = keyof typeof requests;

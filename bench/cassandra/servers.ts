@@ -8,7 +8,7 @@ import { waitUntil } from '../processes.js';
 const START_SCRIPT = fileURLToPath(new URL('../../../scripts/cassandra/start', import.meta.url));
 const DRIVER = 'cassandra-driver';
 /** The driver is no dependency of tallyring: it is installed aside, when this peer is asked for. */
-const DRIVER_VERSION = '4.10.0';
+export const DRIVER_VERSION = '4.10.0';
 const NODES = [1, 2, 3];
 
 /** What is missing for this peer, in words; undefined when nothing is. */
@@ -24,11 +24,20 @@ export function missingForCassandra(): string | undefined {
 
 export interface CassandraServers {
   readonly contactPoints: readonly string[];
+  /** Kills node 1, 2 or 3 with -9. */
+  kill(node: number): void;
+  /** Starts a killed node on what it has; resolves when it takes connections. */
+  start(node: number): Promise<void>;
   stop(): Promise<void>;
 }
 
+/** When a write is on disk: before the answer, or within ten seconds (Cassandra's default). */
+export type CommitLogSync = 'batch' | 'periodic';
+
+type Surroundings = Pick<BenchContext, 'peersFolder' | 'processes' | 'progress'>;
+
 /** Installs the driver once, into an ignored folder. Returns the folder to load it from. */
-export async function installDriver(context: BenchContext): Promise<string> {
+export async function installDriver(context: Surroundings): Promise<string> {
   const folder = join(context.peersFolder, 'driver');
   const manifest = join(folder, 'node_modules', DRIVER, 'package.json');
   if (existsSync(manifest) && JSON.parse(readFileSync(manifest, 'utf8')).version === DRIVER_VERSION)
@@ -48,8 +57,11 @@ export async function installDriver(context: BenchContext): Promise<string> {
   return folder;
 }
 
-/** Starts three nodes on empty folders, one after the other; each syncs its commit log before it answers. */
-export async function startCassandra(context: BenchContext): Promise<CassandraServers> {
+/** Starts three nodes on empty folders, one after the other. */
+export async function startCassandra(
+  context: Surroundings,
+  commitLogSync: CommitLogSync,
+): Promise<CassandraServers> {
   const folder = join(context.peersFolder, 'cassandra');
   const removeData = () => {
     for (const n of NODES) rmSync(join(folder, `n${n}`), { recursive: true, force: true });
@@ -69,16 +81,23 @@ export async function startCassandra(context: BenchContext): Promise<CassandraSe
     forget();
     removeData();
   };
+  const start = (n: number) =>
+    runProgram(context, START_SCRIPT, [folder, `${n}`], { COMMITLOG_SYNC: commitLogSync });
   try {
     for (const n of NODES) {
       context.progress(`starting node ${n} of ${NODES.length} (the first run fetches Cassandra)`);
-      await runProgram(context, START_SCRIPT, [folder, `${n}`], { COMMITLOG_SYNC: 'batch' });
+      await start(n);
     }
   } catch (error) {
     await stop();
     throw error;
   }
-  return { contactPoints: NODES.map((n) => `127.0.0.${n}`), stop };
+  return {
+    contactPoints: NODES.map((n) => `127.0.0.${n}`),
+    kill: (n) => killByPidFile(join(folder, `n${n}`, 'pid')),
+    start,
+    stop,
+  };
 }
 
 function readPid(pidFile: string): number | undefined {
@@ -103,7 +122,7 @@ function killByPidFile(pidFile: string): void {
 
 /** Runs a program to its end. Throws with what it wrote to stderr when it fails. */
 function runProgram(
-  context: BenchContext,
+  context: Surroundings,
   command: string,
   args: readonly string[],
   extraEnv: Record<string, string> = {},

@@ -4,8 +4,14 @@ import type { CallOptions } from '../../proto/calls.js';
 import { channelOptions } from '../../proto/channel.js';
 import * as convert from '../../proto/convert.js';
 import { descriptionFromWire, reportFromWire } from '../../proto/convert-operator.js';
+import { recordFromWire, recordToWire } from '../../proto/convert-register.js';
 import { asTallyringError, errorToData, TallyringError } from '../../proto/errors.js';
-import { counterService as counter, type Method, operatorService as operator } from '../../proto/load.js';
+import {
+  counterService as counter,
+  type Method,
+  operatorService as operator,
+  registerService as register,
+} from '../../proto/load.js';
 import type { ClientTransport, NodeConnection, OperatorConnection } from '../transport.js';
 import { streamedCalls } from './streamed-calls.js';
 import { callUnary, checkCount, type UnaryCaller } from './unary.js';
@@ -46,6 +52,7 @@ function openConnection(text: string): OperatorConnection {
     get: streamed.get,
     increment: incrementCall(caller),
     ...readCalls(read),
+    ...registerCalls(caller),
     ...operatorCalls(read),
     close() {
       closed = true;
@@ -97,6 +104,24 @@ function readCalls(read: Read): Pick<NodeConnection, 'describe' | 'mintProducer'
       return outcomes.map(({ stats, error }) =>
         stats ? { ok: convert.statsFromWire(stats) } : { error: convert.errorFromWire(error) },
       );
+    },
+  };
+}
+
+function registerCalls(
+  caller: UnaryCaller,
+): Pick<NodeConnection, 'acquireRegister' | 'writeRegister' | 'readRegister'> {
+  const named = (name: string) => ({ name: convert.textToWire('name', name) });
+  return {
+    acquireRegister: async (name, options) =>
+      recordFromWire(await callUnary(caller, register.Acquire, named(name), { ...options, writes: true })),
+    async writeRegister(name, record, options) {
+      const request = { ...named(name), record: recordToWire(record) };
+      await callUnary(caller, register.Write, request, { ...options, writes: true });
+    },
+    async readRegister(name, options) {
+      const reply = await callUnary(caller, register.Read, named(name), { ...options, writes: false });
+      return reply.record === null ? undefined : recordFromWire(reply.record);
     },
   };
 }

@@ -3,6 +3,7 @@ import { asTallyringError } from '../../proto/errors.js';
 import type { NodeContext } from '../quorum/context.js';
 import type { Exchange } from './exchange.js';
 import { LeafSet } from './hash-tree.js';
+import type { Reentry } from './reentry.js';
 
 const ASK_EVERY_MS = 250;
 const ASK_MS = 2_000;
@@ -10,6 +11,7 @@ const ASK_MS = 2_000;
 export interface RecoveryParts {
   context: NodeContext;
   exchange: Exchange;
+  reentry: Reentry;
   /**
    * The newest batch that the store had when it was opened. What was committed since says nothing about what
    * it had before: until that question is settled, the others are told this number (`toldBatch`).
@@ -57,10 +59,10 @@ export class Recovery {
 
   /** Resolves with true when the store is whole, with false when the node stopped before it was. */
   async run(): Promise<boolean> {
-    const { context, doubts, declaredWhole, lossAccepted, renewStore } = this.#parts;
+    const { context, doubts, declaredWhole, lossAccepted } = this.#parts;
     const told = declaredWhole || lossAccepted === true;
     const reasons = told ? [] : [...doubts];
-    if (!declaredWhole && lossAccepted) await renewStore([...doubts, 'an operator accepted the loss']);
+    if (!declaredWhole && lossAccepted) await this.#acceptLoss();
     if (!told && reasons.length === 0) {
       const found = await this.#askOthers();
       if (found !== undefined) reasons.push(found);
@@ -77,6 +79,16 @@ export class Recovery {
     await this.#parts.declareWhole();
     this.waitsFor = '';
     return true;
+  }
+
+  /** What can be had of the others at once is taken; nothing is waited for. */
+  async #acceptLoss(): Promise<void> {
+    const { doubts, renewStore, reentry, context } = this.#parts;
+    await renewStore([...doubts, 'an operator accepted the loss']);
+    await reentry.run(
+      this.#others().filter((id) => context.membership.isLive(id)),
+      () => true,
+    );
   }
 
   #others(): string[] {
@@ -128,13 +140,17 @@ export class Recovery {
     }
   }
 
-  /** Waits until no request that counted the former store lives, then merges what enough others hold. */
+  /**
+   * Waits until no request that counted the former store lives; has the others fence every owner of a register
+   * that counted it; then merges what enough of them hold.
+   */
   async #rebuild(reasons: readonly string[]): Promise<void> {
     const { context } = this.#parts;
     this.waitsFor = 'requests that may have counted the former store to end';
     await this.#parts.renewStore(reasons);
     this.#settled = true; // nobody remembers anything of the new storeId
     await sleep(context.timers, context.limits.maxRequestMs);
+    await this.#reenter();
     const merged = new Set<string>();
     while (!this.#stopped) {
       const missing = this.#missing(merged);
@@ -142,6 +158,19 @@ export class Recovery {
       this.waitsFor = missing;
       for (const other of this.#others()) if (!merged.has(other)) await this.#mergeFrom(other, merged);
       if (this.#missing(merged) !== undefined) await sleep(context.timers, ASK_EVERY_MS);
+    }
+  }
+
+  async #reenter(): Promise<void> {
+    const { context, reentry } = this.#parts;
+    const enough = (noted: ReadonlySet<string>) => this.#missing(noted) === undefined;
+    while (!this.#stopped) {
+      const missing = this.#missing(NOBODY);
+      if (missing === undefined) return; // nobody else holds anything
+      this.waitsFor = `registers: ${missing}`;
+      const live = this.#others().filter((id) => context.membership.isLive(id));
+      if (await reentry.run(live, enough)) return;
+      await sleep(context.timers, ASK_EVERY_MS);
     }
   }
 
@@ -174,3 +203,5 @@ export class Recovery {
     }
   }
 }
+
+const NOBODY: ReadonlySet<string> = new Set();

@@ -21,6 +21,8 @@ export interface ScrubParts {
 export class Scrub {
   readonly #context: NodeContext;
   readonly #parts: ScrubParts;
+  /** When each damaged row was first seen, on the monotonic clock. */
+  readonly #seenMs = new Map<string, number>();
   #stopped = false;
 
   constructor(context: NodeContext, parts: ScrubParts) {
@@ -70,8 +72,23 @@ export class Scrub {
     while (!this.#stopped) {
       await sleep(timers, HEAL_EVERY_MS);
       if (this.#stopped || replica.store.failure !== undefined) return;
-      for (const row of replica.store.damagedRows()) if (!this.#stopped) await this.#heal(row);
+      for (const row of replica.store.damagedRows()) {
+        if (!this.#stopped && this.#isRipe(row)) await this.#heal(row);
+      }
     }
+  }
+
+  /**
+   * Whether no request lives any more that counted what was lost here: before, the others may not have it yet,
+   * and what is merged from them would be taken for all that was acknowledged (DESIGN §7, as for a lost store).
+   */
+  #isRipe(row: Buffer): boolean {
+    const { clock, limits } = this.#context;
+    const name = row.toString('latin1');
+    const nowMs = clock.monotonicMs();
+    const seenMs = this.#seenMs.get(name);
+    if (seenMs === undefined) this.#seenMs.set(name, nowMs);
+    return seenMs !== undefined && nowMs - seenMs > limits.maxRequestMs;
   }
 
   /** A row is whole again when it was merged back from N − Q + 1 of the other replicas. */
@@ -88,6 +105,7 @@ export class Scrub {
       logger.debug({ merged, required }, 'a damaged row waits for more replicas');
       return;
     }
+    this.#seenMs.delete(row.toString('latin1')); // whatever comes of it: what is found bad now waits anew
     try {
       await replica.store.healed(row);
       await this.#parts.refreshLeaf(leafOf(row));

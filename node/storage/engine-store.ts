@@ -75,13 +75,16 @@ export class EngineStore implements Store {
     return this.#health.state.doubts;
   }
 
-  async merge(entries: readonly Entry[]): Promise<{ changed: number; batch: number }> {
+  async merge(
+    entries: readonly Entry[],
+    options: { sync: boolean } = { sync: false },
+  ): Promise<{ changed: number; batch: number }> {
     let bytes = 0;
     for (const { key, value } of entries) {
       kindOf(kindOfEntry(key));
       bytes += key.length + value.length + ENTRY_OVERHEAD_BYTES;
     }
-    const changed = await this.#committer.run({ entries, bytes, sync: false });
+    const changed = await this.#committer.run({ entries, bytes, sync: options.sync });
     return { changed, batch: this.syncedBatch };
   }
 

@@ -9,6 +9,7 @@ import {
   kindOfEntry,
 } from '../../proto/entry.js';
 import { TallyringError } from '../../proto/errors.js';
+import { decodeRegister, isNewer, registerKey, registerName } from '../../proto/register.js';
 
 /** Which of two values of one key stays. A conflict is two different values of one version: a bug somewhere. */
 export type Verdict = 'unchanged' | 'held' | 'incoming' | 'conflictHeld' | 'conflictIncoming';
@@ -24,7 +25,10 @@ export interface EntryKind {
   merge(held: Buffer, incoming: Buffer): Verdict;
 }
 
-const KINDS = new Map<number, EntryKind>([[KIND.shard, { validate: validateShard, merge: mergeShard }]]);
+const KINDS = new Map<number, EntryKind>([
+  [KIND.shard, { validate: validateShard, merge: mergeShard }],
+  [KIND.register, { validate: validateRegister, merge: mergeRegister }],
+]);
 
 /** The kind of this code. Throws UNSUPPORTED_FORMAT for one that this software does not know. */
 export function kindOf(code: number): EntryKind {
@@ -67,6 +71,22 @@ function mergeShard(held: Buffer, incoming: Buffer): Verdict {
   // Equal counts: the greater bytes, so that every replica decides the same whatever came first.
   if (heldCount === incomingCount) return held.compare(incoming) < 0 ? 'conflictIncoming' : 'conflictHeld';
   return incomingCount > heldCount ? 'conflictIncoming' : 'conflictHeld';
+}
+
+/** A register's record lies where `registerKey` puts it, and nowhere else. */
+function validateRegister({ key, value }: Entry): void {
+  decodeRegister(value);
+  if (registerKey(registerName(key)).equals(key)) return;
+  throw new TallyringError('INVALID_ARGUMENT', 'malformed register: not the key of a register');
+}
+
+/** The newer version wins. An owner gives a version one value only. */
+function mergeRegister(held: Buffer, incoming: Buffer): Verdict {
+  if (held.equals(incoming)) return 'unchanged';
+  const [ours, theirs] = [decodeRegister(held), decodeRegister(incoming)];
+  if (isNewer(theirs, ours)) return 'incoming';
+  if (isNewer(ours, theirs)) return 'held';
+  return held.compare(incoming) < 0 ? 'conflictIncoming' : 'conflictHeld';
 }
 
 const FIXARRAY_5 = 0x95;

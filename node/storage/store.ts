@@ -30,8 +30,11 @@ export interface Store {
   readonly syncedBatch: number;
   readonly failure: Error | undefined;
 
-  /** Merges entries (whose form was checked) by their kinds' rule. Resolves when durable. */
-  merge(entries: readonly Entry[]): Promise<{ changed: number; batch: number }>;
+  /**
+   * Merges entries (whose form was checked) by their kinds' rule. Resolves when durable; with `sync`, on disk
+   * whatever the cluster's durability is.
+   */
+  merge(entries: readonly Entry[], options?: { sync: boolean }): Promise<{ changed: number; batch: number }>;
   /** All entries of each range, checked. */
   read(ranges: readonly KeyRange[]): Promise<RangeRead[]>;
   /** A page of at most `limit` intact entries of a range, and where the next one starts; bad keys apart. */

@@ -3,9 +3,16 @@ import type { Clock } from '../../ports/clock.js';
 import type { CallOptions, NodeCalls } from '../../proto/calls.js';
 import * as convert from '../../proto/convert.js';
 import { descriptionToWire, reportToWire } from '../../proto/convert-operator.js';
+import { recordFromWire, recordToWire } from '../../proto/convert-register.js';
 import { PRODUCER_ID_BYTES } from '../../proto/entry.js';
 import { errorFromData, TallyringError } from '../../proto/errors.js';
-import { type CounterService, Malformed, type Method, type OperatorService } from '../../proto/load.js';
+import {
+  type CounterService,
+  Malformed,
+  type Method,
+  type OperatorService,
+  type RegisterService,
+} from '../../proto/load.js';
 import type {
   WireFlushReply,
   WireFlushRequest,
@@ -157,6 +164,24 @@ export function counterImplementation(context: ServiceContext): UntypedServiceIm
     },
   };
   return { ...handlers(context, methods), Flush: flushStream(context), Query: queryStream(context) };
+}
+
+/** The service tallyring.v1.Register on top of a node. */
+export function registerImplementation(context: ServiceContext): UntypedServiceImplementation {
+  const { calls } = context;
+  type Methods = { [M in keyof RegisterService]: Unary<RegisterService[M]> };
+  const methods: Methods = {
+    Acquire: async ({ name }, options) => recordToWire(await calls.acquireRegister(name, options)),
+    Write: async ({ name, record }, options) => {
+      await calls.writeRegister(name, recordFromWire(record), options);
+      return {};
+    },
+    Read: async ({ name }, options) => {
+      const record = await calls.readRegister(name, options);
+      return { record: record === undefined ? null : recordToWire(record) };
+    },
+  };
+  return handlers(context, methods);
 }
 
 /** The service tallyring.v1.Operator on top of a node. */

@@ -13,11 +13,13 @@ import {
   operatorService,
   PEER_SERVICE,
   peerService,
+  REGISTER_SERVICE,
   reflectedPackages,
+  registerService,
 } from '../../proto/load.js';
 import type { ClusterConfig, NodeConfig } from '../config.js';
 import type { PeerHandler } from '../peers.js';
-import { counterImplementation, operatorImplementation } from './client-services.js';
+import { counterImplementation, operatorImplementation, registerImplementation } from './client-services.js';
 import { exchangeHandler } from './peer-server.js';
 import { maxMessageBytes } from './peer-wire.js';
 import type { OpenStreams } from './served-stream.js';
@@ -82,6 +84,7 @@ export class NodeServer {
     const add = (service: object, implementation: Parameters<Server['addService']>[1]) =>
       this.#server.addService(asServiceDefinition(service), implementation);
     add(counterService, counterImplementation(context));
+    add(registerService, registerImplementation(context));
     add(operatorService, operatorImplementation(context));
     add(peerService, {
       Exchange: exchangeHandler({
@@ -120,7 +123,7 @@ export class NodeServer {
   /** gRPC health of the whole server and of each service. */
   setServing(serving: boolean): void {
     const status = serving ? 'SERVING' : 'NOT_SERVING';
-    for (const service of ['', COUNTER_SERVICE, OPERATOR_SERVICE, PEER_SERVICE]) {
+    for (const service of ['', COUNTER_SERVICE, REGISTER_SERVICE, OPERATOR_SERVICE, PEER_SERVICE]) {
       this.#health.setStatus(service, status);
     }
   }

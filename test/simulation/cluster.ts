@@ -80,10 +80,6 @@ export class SimCluster {
     return this.#parts.config.cluster.nodes.find((node) => node.port === port)!.id;
   }
 
-  clientNames(): string[] {
-    return this.network.names().filter((name) => !this.nodes.some((node) => node.nodeId === name));
-  }
-
   /** Starts a process; it comes up in its own time. `newCluster` only when the cluster is made. */
   start(nodeId: string, newCluster = false): void {
     const { config, trace, random, plants } = this.#parts;
@@ -177,8 +173,43 @@ export class SimCluster {
     const { process } = machine;
     if (!process?.alive) return;
     this.#parts.trace.note(`${nodeId} is killed`);
-    process.kill();
     this.disks.kill(nodeId);
+    this.#end(machine, process);
+  }
+
+  restart(nodeId: string): void {
+    this.kill(nodeId);
+    this.start(nodeId);
+  }
+
+  /** SIGTERM: the node ends in good order; one that takes longer is killed. Calls back when it is gone. */
+  stop(nodeId: string, withinMs: number, then: () => void): void {
+    const { time, trace } = this.#parts;
+    const machine = this.node(nodeId);
+    const { process, node } = machine;
+    if (!process?.alive || node === undefined) {
+      then();
+      return;
+    }
+    trace.note(`${nodeId} stops`);
+    const late = time.after(withinMs, () => {
+      if (machine.process === process) this.kill(nodeId);
+      then();
+    });
+    node.stop().then(
+      () => {
+        if (!process.alive) return;
+        late.cancel();
+        trace.note(`${nodeId} has stopped`);
+        this.#end(machine, process);
+        then();
+      },
+      () => undefined, // it is killed when its time is over
+    );
+  }
+
+  #end(machine: SimNode, process: SimProcess): void {
+    process.kill();
     this.network.died(process);
     machine.node = undefined;
     machine.store = undefined;

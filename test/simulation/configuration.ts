@@ -1,33 +1,15 @@
 import type { Granularity } from '../../counter/window.js';
 import { type ClusterConfig, clusterSchema } from '../../node/config.js';
 import type { ConsistencyLevel } from '../../proto/level.js';
+import {
+  FAULT_KINDS,
+  type FaultKind,
+  PARTITION_SHAPES,
+  type PartitionShape,
+  STORE_FAULTS,
+} from './faults.js';
 import type { NetworkFaults } from './network.js';
 import { SeededRandom } from './seeded-random.js';
-
-/** Faults that strike now and then; what the network does to single messages is in NetworkFaults. */
-export const FAULT_KINDS = [
-  'partition',
-  'kill',
-  'kill at start',
-  'pause',
-  'slow disk',
-  'failed write',
-  'clock jump',
-  'client crash',
-  'wipe',
-  'old snapshot',
-  'lost batch',
-  'flipped bit',
-] as const;
-export type FaultKind = (typeof FAULT_KINDS)[number];
-
-/** Faults that take from a store what it had acknowledged: one node at a time. */
-export const STORE_FAULTS: ReadonlySet<FaultKind> = new Set([
-  'wipe',
-  'old snapshot',
-  'lost batch',
-  'flipped bit',
-]);
 
 /** All that a seed decides before the run starts. */
 export interface SimConfiguration {
@@ -38,10 +20,14 @@ export interface SimConfiguration {
   network: NetworkFaults;
   /** Mean time between two faults of a kind, in ms; a kind that is off is missing. */
   faultEveryMs: Partial<Record<FaultKind, number>>;
+  /** Those that partitions have. */
+  partitionShapes: PartitionShape[];
   safetyMs: number;
   sdkClients: number;
   plainClients: number;
   readers: number;
+  /** Processes that contend for registers. */
+  registerOwners: number;
   /** Increments per client and second. */
   rate: number;
   keys: number;
@@ -80,6 +66,7 @@ export function configurationOf(seed: number, scale = 1): SimConfiguration {
       reorder: on(),
     },
     faultEveryMs,
+    partitionShapes: shapesOf(random),
     safetyMs: random.between(5_000, 14_000) * scale,
     sdkClients: 1 + random.below(3),
     plainClients: random.below(3),
@@ -89,7 +76,24 @@ export function configurationOf(seed: number, scale = 1): SimConfiguration {
     eventTypes: ['view', 'like', 'watch_ms'].slice(0, 1 + random.below(3)),
     negativeValues: random.chance(0.3),
     levels: levelsOf(random, losesStores, twoDatacenters),
+    registerOwners: random.pick([0, 0, 2, 3]),
   };
+}
+
+function shapesOf(random: SeededRandom): PartitionShape[] {
+  const shapes = PARTITION_SHAPES.filter(() => random.chance(0.5));
+  return shapes.length > 0 ? shapes : [random.pick(PARTITION_SHAPES)];
+}
+
+/** Names of the clients' machines. */
+export function clientNames(config: SimConfiguration): string[] {
+  const named = (name: string, count: number) => Array.from({ length: count }, (_, i) => `${name}-${i + 1}`);
+  return [
+    ...named('sdk', config.sdkClients),
+    ...named('plain', config.plainClients),
+    ...named('reader', config.readers),
+    ...named('owner', config.registerOwners),
+  ];
 }
 
 /**
@@ -126,6 +130,7 @@ function clusterConfig(random: SeededRandom, nodes: number, twoDatacenters: bool
       maxPeerQueueBytes: random.chance(0.1) ? 4_000 : 1_000_000,
       maxHintBytesPerTarget: random.chance(0.3) ? 2_000 : 1_000_000,
       storeCacheEntries: random.pick([4, 1_000]),
+      readCacheCells: random.pick([4, 100]),
     },
   });
 }

@@ -2,6 +2,7 @@ import type { CellValue } from '../../counter/shard.js';
 import type { Granularity } from '../../counter/window.js';
 import type { ErrorData } from '../../proto/errors.js';
 import type { ConsistencyLevel } from '../../proto/level.js';
+import type { RegisterOperation } from './register-owners.js';
 
 /**
  * What the clients of a run did and were told, as plain data for the checkers. `began` and `ended` are
@@ -45,6 +46,7 @@ export interface ReadRecord extends Span {
 export class History {
   readonly increments: IncrementRecord[] = [];
   readonly reads: ReadRecord[] = [];
+  readonly registers: RegisterOperation[] = [];
   readonly #nowMs: () => number;
   #order = 0;
 
@@ -52,19 +54,25 @@ export class History {
     this.#nowMs = nowMs;
   }
 
+  /** The next position in the order of all that happens. */
+  next(): number {
+    return this.#order++;
+  }
+
   began(): Span {
-    return { began: this.#order++, ended: undefined, beganMs: this.#nowMs(), endedMs: undefined };
+    return { began: this.next(), ended: undefined, beganMs: this.#nowMs(), endedMs: undefined };
   }
 
   ended(record: Span): void {
-    record.ended = this.#order++;
+    record.ended = this.next();
     record.endedMs = this.#nowMs();
   }
 
   /** Operations that still wait for an answer. */
-  *unsettled(): Generator<IncrementRecord | ReadRecord> {
+  *unsettled(): Generator<IncrementRecord | ReadRecord | RegisterOperation> {
     for (const record of this.increments) if (record.ended === undefined) yield record;
     for (const record of this.reads) if (record.ended === undefined) yield record;
+    for (const record of this.registers) if (record.ended === undefined) yield record;
   }
 }
 

@@ -48,12 +48,17 @@ export interface Call {
   once?: boolean;
 }
 
+/** A peer's or node's answer, as it reaches the process that asked. */
+export interface Reply {
+  method: string;
+  from: string;
+  to: string;
+}
+
 interface InFlight extends Call {
   settle: (outcome: Buffer | TallyringError) => void;
   delivered: boolean;
 }
-
-const RECONNECT_MS = 500;
 
 /**
  * Requests and replies between named processes. A dead process refuses at once, and resets what is under
@@ -65,11 +70,18 @@ export class SimNetwork {
   maxQueueBytes = 32 * 1024 * 1024;
   /** What a planted bug does to a request's bytes on the way; the same bytes otherwise. */
   tamper: ((method: string, payload: Buffer) => Buffer) | undefined;
+  /** Told of every reply that was delivered. */
+  onReply: ((reply: Reply) => void) | undefined;
+  /** What befell single messages, by name. */
+  readonly struck: Record<string, number> = {};
   readonly #time: VirtualTime;
   readonly #random: SeededRandom;
   readonly #trace: Trace;
   readonly #hosts = new Map<string, Host>();
-  readonly #blocked = new Set<string>();
+  /** Directions of links, and how many partitions cut each. */
+  readonly #blocked = new Map<string, number>();
+  /** How much later everything to and from a machine is. */
+  readonly #slowMs = new Map<string, number>();
   readonly #lastArrivalMs = new Map<string, number>();
   readonly #queuedBytes = new Map<string, number>();
   readonly #inFlight = new Set<InFlight>();
@@ -98,11 +110,21 @@ export class SimNetwork {
   }
 
   block(from: string, to: string): void {
-    this.#blocked.add(`${from}>${to}`);
+    const link = `${from}>${to}`;
+    this.#blocked.set(link, (this.#blocked.get(link) ?? 0) + 1);
   }
 
   unblock(from: string, to: string): void {
-    this.#blocked.delete(`${from}>${to}`);
+    const link = `${from}>${to}`;
+    const cuts = this.#blocked.get(link) ?? 0;
+    if (cuts > 1) this.#blocked.set(link, cuts - 1);
+    else this.#blocked.delete(link);
+  }
+
+  /** From now on all that a machine sends and gets is so much later. */
+  slow(name: string, delayMs: number): void {
+    if (delayMs > 0) this.#slowMs.set(name, delayMs);
+    else this.#slowMs.delete(name);
   }
 
   /** Names of the living processes. */
@@ -116,6 +138,7 @@ export class SimNetwork {
 
   healAll(): void {
     this.#blocked.clear();
+    this.#slowMs.clear();
     this.faults = { ...PERFECT_NETWORK };
   }
 
@@ -160,7 +183,12 @@ export class SimNetwork {
     }
     this.#send(from.name, to, () => this.#arrive(call));
     if (call.once || !this.#random.chance(this.faults.duplicateRate)) return;
+    this.#count('message duplicated');
     this.#send(from.name, to, () => this.#arrive(call));
+  }
+
+  #count(what: string): void {
+    this.struck[what] = (this.struck[what] ?? 0) + 1;
   }
 
   #arrive(call: InFlight): void {
@@ -190,6 +218,7 @@ export class SimNetwork {
         Buffer.isBuffer(outcome) ? outcome : Buffer.alloc(0),
       );
       call.settle(outcome);
+      if (what === 'reply') this.onReply?.({ method: call.method, from: call.to, to: call.from.name });
     });
   }
 
@@ -198,13 +227,23 @@ export class SimNetwork {
     if (!this.#passes(from, to)) return;
     const { faults } = this;
     const random = this.#random;
-    if (!sure && random.chance(faults.lossRate)) return;
+    if (!sure && random.chance(faults.lossRate)) {
+      this.#count('message lost');
+      return;
+    }
     let delayMs = random.between(faults.minDelayMs, faults.maxDelayMs);
-    if (random.chance(faults.slowRate)) delayMs += random.next() * faults.slowMs;
+    if (random.chance(faults.slowRate)) {
+      delayMs += random.next() * faults.slowMs;
+      this.#count('message delayed');
+    }
+    delayMs += (this.#slowMs.get(from) ?? 0) + (this.#slowMs.get(to) ?? 0);
     const link = `${from}>${to}`;
     let atMs = this.#time.nowMs + delayMs;
-    if (!faults.reorder) {
-      atMs = Math.max(atMs, (this.#lastArrivalMs.get(link) ?? 0) + 1e-6);
+    const lastMs = this.#lastArrivalMs.get(link) ?? 0;
+    if (atMs > lastMs) this.#lastArrivalMs.set(link, atMs);
+    else if (faults.reorder) this.#count('message reordered');
+    else {
+      atMs = lastMs + 1e-6;
       this.#lastArrivalMs.set(link, atMs);
     }
     this.#time.after(atMs - this.#time.nowMs, () => {
@@ -214,40 +253,6 @@ export class SimNetwork {
 
   #passes(from: string, to: string): boolean {
     return this.#blocked.size === 0 || !this.#blocked.has(`${from}>${to}`);
-  }
-}
-
-/** Connections of one process: noticed refusals and resets, and the reconnecting in the background. */
-export class Connections {
-  readonly #network: SimNetwork;
-  readonly #from: SimProcess;
-  readonly #broken = new Set<string>();
-
-  constructor(network: SimNetwork, from: SimProcess) {
-    this.#network = network;
-    this.#from = from;
-  }
-
-  isConnected(to: string): boolean {
-    return !this.#broken.has(to);
-  }
-
-  succeeded(to: string): void {
-    this.#broken.delete(to);
-  }
-
-  broke(to: string): void {
-    if (this.#broken.has(to)) return;
-    this.#broken.add(to);
-    this.#retry(to);
-  }
-
-  #retry(to: string): void {
-    this.#from.after(RECONNECT_MS, () => {
-      if (!this.#broken.has(to)) return;
-      if (this.#network.accepts(this.#from.name, to)) this.#broken.delete(to);
-      else this.#retry(to);
-    });
   }
 }
 

@@ -1,7 +1,7 @@
 import { Packr } from 'msgpackr';
 import type { ClientTransport, NodeConnection } from '../../client/transport.js';
 import type { PeerHandler, Peers } from '../../node/peers.js';
-import type { CallOptions, ClientCalls, NodeCalls } from '../../proto/calls.js';
+import type { CallOptions, ClientCalls, NodeCalls, RegisterCalls } from '../../proto/calls.js';
 import {
   asTallyringError,
   type ErrorData,
@@ -10,7 +10,8 @@ import {
   TallyringError,
 } from '../../proto/errors.js';
 import { decodeReply, decodeRequest, encodeBody } from '../../proto/peer-message.js';
-import { Connections, type Serve, type SimNetwork } from './network.js';
+import { Connections } from './connections.js';
+import type { Serve, SimNetwork } from './network.js';
 import type { SimProcess } from './process.js';
 
 /**
@@ -20,7 +21,17 @@ import type { SimProcess } from './process.js';
 
 const packr = new Packr({ int64AsType: 'bigint', useRecords: false });
 
-const CLIENT_METHODS = ['describe', 'mintProducer', 'flush', 'increment', 'get', 'stats'] as const;
+const CLIENT_METHODS = [
+  'describe',
+  'mintProducer',
+  'flush',
+  'increment',
+  'get',
+  'stats',
+  'acquireRegister',
+  'writeRegister',
+  'readRegister',
+] as const;
 type ClientMethod = (typeof CLIENT_METHODS)[number];
 
 async function frame(answer: () => Promise<Buffer>): Promise<Buffer> {
@@ -113,7 +124,7 @@ export function simClientTransport(
           method,
           (...args: unknown[]) => call(method, args.slice(0, -1), args.at(-1) as CallOptions),
         ]),
-      ) as unknown as ClientCalls;
+      ) as unknown as ClientCalls & RegisterCalls;
       const connection: NodeConnection = {
         ...calls,
         address,

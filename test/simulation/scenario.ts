@@ -1,28 +1,39 @@
 import { checkEndings } from './checkers/endings.js';
 import { checkFinalValues } from './checkers/final-value.js';
 import { checkMonotonicReads, checkReadBounds } from './checkers/reads.js';
+import { checkRegisters } from './checkers/registers.js';
 import { checkReplicasEqual } from './checkers/replicas-equal.js';
 import type { Violation } from './checkers/violation.js';
 import { SimCluster } from './cluster.js';
 import { configurationOf, describeConfiguration, type SimConfiguration } from './configuration.js';
+import type { Fault } from './faults.js';
 import { History } from './history.js';
 import { Nemesis } from './nemesis.js';
 import { SimNetwork } from './network.js';
+import { burstClient, plainClient } from './plain-clients.js';
 import type { Plants } from './plants.js';
+import { RegisterOwner } from './register-owners.js';
+import { scheduleOf } from './schedule.js';
 import { SdkClients } from './sdk-clients.js';
 import { SeededRandom } from './seeded-random.js';
 import { Trace } from './trace.js';
 import { VirtualTime } from './virtual-time.js';
-import { plainClient, Reader, type Workload, type WorkloadParts } from './workloads.js';
+import { Reader, type Workload, type WorkloadParts } from './workloads.js';
 
 export interface RunResult {
   seed: number;
   configuration: string;
+  datacenters: number;
   violations: Violation[];
   /** Hash of everything that was delivered and done: the same for the same seed. */
   hash: string;
   events: number;
   simulatedMs: number;
+  /** From the end of the faults until all had ended and all replicas were equal; undefined when never. */
+  healedAfterMs: number | undefined;
+  /** What was planned, and how often each fault really struck, by name. */
+  schedule: readonly Fault[];
+  struck: Record<string, number>;
   cpuMs: number;
   counts: { acknowledged: number; inDoubt: number; notApplied: number; reads: number; failedReads: number };
   story: string[];
@@ -35,6 +46,8 @@ export interface RunOptions {
   scale?: number;
   /** Changes what the seed decided. */
   adjust?: (config: SimConfiguration) => void;
+  /** In place of the faults that the seed draws. */
+  schedule?: readonly Fault[];
 }
 
 const START_BOUND_MS = 30_000;
@@ -47,16 +60,21 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
   const cpu = process.cpuUsage();
   const config = configurationOf(seed, options.scale);
   options.adjust?.(config);
-  const run = new Run(config, options);
+  const schedule = options.schedule ?? scheduleOf(config);
+  const run = new Run(config, schedule, options);
   const violations = await run.run();
   const { user, system } = process.cpuUsage(cpu);
   return {
     seed,
     configuration: describeConfiguration(config),
+    datacenters: Object.keys(config.cluster.replication).length,
     violations,
     hash: run.trace.hash(),
     events: run.time.events,
     simulatedMs: run.time.nowMs,
+    healedAfterMs: run.healedAfterMs,
+    schedule,
+    struck: run.struck,
     cpuMs: (user + system) / 1000,
     counts: countOutcomes(run.history),
     story: run.trace.story,
@@ -67,13 +85,16 @@ class Run {
   readonly time: VirtualTime;
   readonly trace: Trace;
   readonly history: History;
+  healedAfterMs: number | undefined;
+  struck: Record<string, number> = {};
   readonly #config: SimConfiguration;
+  readonly #schedule: readonly Fault[];
   readonly #random: SeededRandom;
   readonly #network: SimNetwork;
   readonly #cluster: SimCluster;
   readonly #plants: Plants;
 
-  constructor(config: SimConfiguration, options: RunOptions) {
+  constructor(config: SimConfiguration, schedule: readonly Fault[], options: RunOptions) {
     const random = new SeededRandom(config.seed);
     const time = new VirtualTime(random.fork('time'));
     const trace = new Trace(time, options.story ?? false);
@@ -82,6 +103,7 @@ class Run {
     const plants = options.plants ?? {};
     network.tamper = plants.tamper;
     this.#config = config;
+    this.#schedule = schedule;
     this.#random = random;
     this.time = time;
     this.trace = trace;
@@ -97,16 +119,22 @@ class Run {
     const workloads = this.#startWorkloads();
     const nemesis = new Nemesis({
       cluster: this.#cluster,
-      config: this.#config,
-      random: this.#random.fork('nemesis'),
+      clients: {
+        crash: (name) => workloads.sdk.crash(name),
+        clockOf: (name) => workloads.sdk.clockOf(name),
+        burst: workloads.burst,
+      },
+      schedule: this.#schedule,
+      random: this.#random.fork('operator'),
       time: this.time,
       trace: this.trace,
-      crashClient: () => workloads.sdk.crashOne(),
     });
     this.#network.faults = this.#config.network;
     nemesis.start();
     await this.time.run(this.time.nowMs + this.#config.safetyMs);
     nemesis.heal();
+    this.struck = { ...nemesis.struck, ...this.#network.struck };
+    workloads.sdk.setClocks();
     for (const workload of workloads.others) workload.stop();
     workloads.sdk.stop();
     const live = await this.#converge();
@@ -121,7 +149,7 @@ class Run {
     return [{ check: 'a new cluster starts', detail: failedStarts.join('; ') || (await this.#statuses()) }];
   }
 
-  #startWorkloads(): { sdk: SdkClients; others: Workload[] } {
+  #startWorkloads() {
     const readers: Reader[] = [];
     const others: Workload[] = [];
     const parts: WorkloadParts = {
@@ -138,17 +166,24 @@ class Run {
     };
     for (let i = 1; i <= this.#config.plainClients; i++) others.push(plainClient(parts, `plain-${i}`));
     for (let i = 1; i <= this.#config.readers; i++) readers.push(new Reader(parts, `reader-${i}`));
-    return { sdk: new SdkClients(parts, this.#plants), others: [...others, ...readers] };
+    for (let i = 1; i <= this.#config.registerOwners; i++) {
+      others.push(new RegisterOwner(parts, `owner-${i}`));
+    }
+    const sdk = new SdkClients(parts, this.#plants);
+    return { sdk, others: [...others, ...readers], burst: burstClient(parts) };
   }
 
   /** The liveness phase: all operations end, all nodes are normal, all replicas equal, within the bound. */
   async #converge(): Promise<Violation[]> {
-    const boundMs = this.time.nowMs + LIVENESS_BOUND_MS;
+    const healedMs = this.time.nowMs;
+    const boundMs = healedMs + LIVENESS_BOUND_MS;
     while (this.time.nowMs < boundMs) {
       await this.time.run(this.time.nowMs + POLL_MS);
       if (!this.history.unsettled().next().done) continue;
       if (!this.#cluster.nodes.every(({ nodeId }) => this.#cluster.isWhole(nodeId))) continue;
-      if (this.#replicasDiffer().length === 0) return [];
+      if (this.#replicasDiffer().length > 0) continue;
+      this.healedAfterMs = this.time.nowMs - healedMs;
+      return [];
     }
     const whole = this.#cluster.nodes.every(({ nodeId }) => this.#cluster.isWhole(nodeId));
     return whole ? [] : [{ check: 'every node is normal again', detail: await this.#statuses() }];
@@ -165,6 +200,7 @@ class Run {
       ...checkEndings(this.history),
       ...checkReadBounds(this.history, rollups),
       ...checkMonotonicReads(this.history),
+      ...checkRegisters(this.history.registers),
       ...this.#replicasDiffer(),
       ...checkFinalValues(this.history.increments, this.#cluster.stores(), rollups),
       ...this.#cluster.failedStarts.map((detail) => ({ check: 'nodes start', detail })),

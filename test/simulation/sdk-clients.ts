@@ -7,10 +7,13 @@ import type { Plants } from './plants.js';
 import { SimProcess } from './process.js';
 import { simClientTransport } from './rpc.js';
 import type { SeededRandom } from './seeded-random.js';
+import type { VirtualClock } from './virtual-time.js';
 import { CALL_TIMEOUT_MS, randomEvent, repeatedly, type Workload, type WorkloadParts } from './workloads.js';
 
 interface Running {
+  /** Of the machine; its processes come and go. */
   name: string;
+  clock: VirtualClock;
   process: SimProcess;
   random: SeededRandom;
   workload: Workload | undefined;
@@ -25,25 +28,35 @@ interface Running {
 export class SdkClients {
   readonly #parts: WorkloadParts;
   readonly #plants: Plants;
-  readonly #running: Running[] = [];
+  readonly #running = new Map<string, Running>();
   #started = 0;
   #stopped = false;
 
   constructor(parts: WorkloadParts, plants: Plants) {
     this.#parts = parts;
     this.#plants = plants;
-    for (let i = 0; i < parts.config.sdkClients; i++) this.#start();
+    for (let i = 0; i < parts.config.sdkClients; i++) this.#start(`sdk-${i + 1}`, parts.time.clock());
   }
 
   stop(): void {
     this.#stopped = true;
-    for (const { workload } of this.#running) workload?.stop();
+    for (const { workload } of this.#running.values()) workload?.stop();
   }
 
-  /** Kills a client process and starts another. */
-  crashOne(): void {
-    const { random, network, history, trace } = this.#parts;
-    const victim = this.#running.splice(random.below(this.#running.length), 1)[0]!;
+  clockOf(name: string): VirtualClock | undefined {
+    return this.#running.get(name)?.clock;
+  }
+
+  /** Every clock is right again. */
+  setClocks(): void {
+    for (const { clock } of this.#running.values()) clock.offsetMs = 0;
+  }
+
+  /** Kills a client process and starts another on the same machine. */
+  crash(name: string): void {
+    const { network, history, trace } = this.#parts;
+    const victim = this.#running.get(name);
+    if (victim === undefined) return;
     trace.note(`${victim.name} is killed`);
     victim.process.kill();
     network.died(victim.process);
@@ -51,17 +64,16 @@ export class SdkClients {
       record.outcome = 'lost';
       history.ended(record);
     }
-    this.#start();
+    this.#start(name, victim.clock);
   }
 
-  #start(): void {
+  #start(name: string, clock: VirtualClock): void {
     const { random: root, time, network, config, nodeAt, trace } = this.#parts;
-    const name = `sdk-${++this.#started}`;
-    const random = root.fork(name);
+    const random = root.fork(`${name}/${++this.#started}`);
     const process = new SimProcess(name, time);
     network.attach(process);
-    const running: Running = { name, process, random, workload: undefined, waiting: new Set() };
-    this.#running.push(running);
+    const running: Running = { name, clock, process, random, workload: undefined, waiting: new Set() };
+    this.#running.set(name, running);
     const plain = simClientTransport(network, process, nodeAt);
     const transport = this.#plants.clientTransport?.(plain) ?? plain;
     const open = () => {
@@ -75,7 +87,7 @@ export class SdkClients {
       };
       TallyringClient.open<'number'>(options, {
         transport,
-        clock: time.clock(),
+        clock,
         timers: process,
         random,
         logger: silentLogger,

@@ -2,9 +2,9 @@ import type { NodeConnection } from '../../client/transport.js';
 import type { CellValue } from '../../counter/shard.js';
 import { windowIndex } from '../../counter/window.js';
 import type { Outcome } from '../../proto/calls.js';
-import { asTallyringError, type ErrorData, errorToData } from '../../proto/errors.js';
+import { asTallyringError, errorToData } from '../../proto/errors.js';
 import type { SimConfiguration } from './configuration.js';
-import type { History, IncrementRecord, ReadRecord } from './history.js';
+import type { History, ReadRecord } from './history.js';
 import type { SimNetwork } from './network.js';
 import { SimProcess } from './process.js';
 import { simClientTransport } from './rpc.js';
@@ -67,50 +67,9 @@ export function randomEvent(config: SimConfiguration, random: SeededRandom, nowM
   };
 }
 
-function connectAll(parts: WorkloadParts, process: SimProcess): NodeConnection[] {
+export function connectAll(parts: WorkloadParts, process: SimProcess): NodeConnection[] {
   const transport = simClientTransport(parts.network, process, parts.nodeAt);
   return parts.config.cluster.nodes.map((node) => transport.connect(`${node.host}:${node.port}`));
-}
-
-/** Callers of the plain RPC at random nodes: what times out is in doubt, and never retried. */
-export function plainClient(parts: WorkloadParts, name: string): Workload {
-  const { config, history, random: root, time, network, trace } = parts;
-  const random = root.fork(name);
-  const process = new SimProcess(name, time);
-  network.attach(process);
-  const connections = connectAll(parts, process);
-  return repeatedly(process, { random, perSecond: config.rate }, () => {
-    const event = randomEvent(config, random, time.nowMs);
-    const record: IncrementRecord = {
-      client: name,
-      producer: 'plain',
-      ...event,
-      ...history.began(),
-      outcome: 'waiting',
-    };
-    history.increments.push(record);
-    const end = (outcome: IncrementRecord['outcome'], error?: ErrorData) => {
-      record.outcome = outcome;
-      if (error) record.error = error;
-      history.ended(record);
-      trace.note(`${name}: ${event.key} ${event.eventType} ${event.value} at ${event.level}: ${outcome}`);
-      if (outcome === 'acknowledged') parts.acknowledged(event.key, event.eventType);
-    };
-    const { key, eventType, value, timestampMs, level } = event;
-    random
-      .pick(connections)
-      .increment([{ key, eventType, value, timestampMs }], level, { timeoutMs: CALL_TIMEOUT_MS })
-      .then(
-        ([answer]) => {
-          if (!('error' in answer!)) return end('acknowledged');
-          end(answer.error.mayHaveApplied ? 'in doubt' : 'not applied', answer.error);
-        },
-        (thrown) => {
-          const error = errorToData(asTallyringError(thrown));
-          end(error.mayHaveApplied ? 'in doubt' : 'not applied', error);
-        },
-      );
-  });
 }
 
 /** Reads cells at random nodes, mostly at QUORUM; often twice in a row, and at once after an acknowledgement. */

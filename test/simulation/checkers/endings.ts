@@ -5,6 +5,9 @@ import type { Violation } from './violation.js';
 export function checkEndings(history: History): Violation[] {
   return [...history.unsettled()].map((record) => ({
     check: 'every operation ends',
-    detail: `${record.client}'s ${'outcome' in record ? 'increment' : 'read'} of ${record.key}/${record.eventType} at ${record.level} began at ${record.beganMs.toFixed(1)} ms and never ended`,
+    detail:
+      'name' in record
+        ? `${record.client}'s ${record.kind} of register ${record.name} never ended`
+        : `${record.client}'s ${'outcome' in record ? 'increment' : 'read'} of ${record.key}/${record.eventType} at ${record.level} began at ${record.beganMs.toFixed(1)} ms and never ended`,
   }));
 }

@@ -1,6 +1,6 @@
 import { foldValues, type Shard } from '../../../counter/shard.js';
 import type { Granularity } from '../../../counter/window.js';
-import { decodeEntryKey, decodeShard, type Entry, KIND } from '../../../proto/entry.js';
+import { decodeEntryKey, decodeShard, type Entry, KIND, kindOfEntry } from '../../../proto/entry.js';
 import type { IncrementRecord } from '../history.js';
 import { cellName, cellsOf } from './cells.js';
 import { getOrMake } from './grouping.js';
@@ -70,6 +70,7 @@ function mergedCells(stores: ReadonlyMap<string, readonly Entry[]>) {
   for (const entries of stores.values()) {
     for (const entry of entries) {
       const name = entry.key.toString('latin1');
+      if (kindOfEntry(entry.key) !== KIND.shard) continue;
       const held = newest.get(name);
       if (held?.value.equals(entry.value)) continue;
       if (held && decodeShard(held.value).sequence >= decodeShard(entry.value).sequence) continue;
@@ -78,7 +79,6 @@ function mergedCells(stores: ReadonlyMap<string, readonly Entry[]>) {
   }
   for (const { key, value } of newest.values()) {
     const address = decodeEntryKey(key);
-    if (address.kind !== KIND.shard) continue;
     const name = cellName(address.key, address.eventType, address.granularity, address.window);
     const cell = getOrMake(shards, name, () => new Map<string, Shard>());
     cell.set(address.producerId, decodeShard(value));

@@ -1,5 +1,6 @@
 import type { Change } from '../../../node/storage/store.js';
-import { CHECKSUM_BYTES, decodeEntryKey, decodeShard, type Entry, isIntact } from '../../../proto/entry.js';
+import { CHECKSUM_BYTES, decodeEntryKey, type Entry, isIntact } from '../../../proto/entry.js';
+import { versionOf } from './entry-version.js';
 import { getOrMake } from './grouping.js';
 import type { Violation } from './violation.js';
 
@@ -28,7 +29,7 @@ export class VersionWatch {
         this.#report('entries are intact', `${nodeId} merged a damaged entry of ${describe(entry.key)}`);
         continue;
       }
-      const { sequence } = decodeShard(entry.value);
+      const sequence = versionOf(entry);
       this.#sequences.set(key + hash, sequence);
       const states = getOrMake(this.#states, key, () => new Map<number, string>());
       const known = states.get(sequence);
@@ -64,9 +65,7 @@ export class VersionWatch {
 
   /** What stands on a node's disk as it starts: nothing that was committed may be missing. */
   reopened(nodeId: string, entries: readonly Entry[]): void {
-    const found = new Map(
-      entries.map((entry) => [entry.key.toString('latin1'), decodeShard(entry.value).sequence]),
-    );
+    const found = new Map(entries.map((entry) => [entry.key.toString('latin1'), versionOf(entry)]));
     for (const [name, sequence] of this.#held(nodeId)) {
       const now = found.get(name) ?? -1;
       if (now >= sequence) continue;

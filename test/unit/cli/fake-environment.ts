@@ -53,6 +53,9 @@ export function fakeNode(calls: Partial<OperatorConnection>): OperatorConnection
     endpointsOf: refuse,
     getLocal: refuse,
     scanLocal: refuse,
+    acquireRegister: refuse,
+    writeRegister: refuse,
+    readRegister: refuse,
     ...calls,
   };
 }

@@ -115,6 +115,9 @@ export class FakeCluster implements ClientTransport {
           fault,
         );
       },
+      acquireRegister: () => Promise.reject(NO_REGISTERS),
+      writeRegister: () => Promise.reject(NO_REGISTERS),
+      readRegister: () => Promise.reject(NO_REGISTERS),
       increment: () => Promise.reject(new TallyringError('INTERNAL', 'the SDK makes no plain increments')),
       get: (queries, level, options) =>
         this.#call(node, 'get', options, () => queries.map((query) => this.#get(query, level))),
@@ -296,3 +299,5 @@ export function windowsOf(
     timestampMs,
   }));
 }
+
+const NO_REGISTERS = new TallyringError('INTERNAL', 'this cluster has no registers');

@@ -5,7 +5,10 @@ import { createMetrics } from '../../../node/metrics.js';
 import { PeerApi } from '../../../node/peer-api.js';
 import type { Peers } from '../../../node/peers.js';
 import type { NodeContext } from '../../../node/quorum/context.js';
+import { RegisterMemory } from '../../../node/quorum/register-memory.js';
+import { RegisterReplica } from '../../../node/quorum/register-replica.js';
 import { Replica } from '../../../node/quorum/replica.js';
+import { RegisterPeer } from '../../../node/register-peer.js';
 import { PeerMemory } from '../../../node/repair/peer-memory.js';
 import { openReplicaStore, type TreeStore } from '../../../node/repair/tree-store.js';
 import { buildRing } from '../../../node/ring/build.js';
@@ -114,6 +117,7 @@ export class TestNode {
   readonly opened: TreeStore;
   readonly memory: PeerMemory;
   readonly api: PeerApi;
+  readonly registers: RegisterReplica;
   /** What `heard` was told. */
   readonly heard: { nodeId: string; storeId: string; batch: number }[] = [];
   whole = true;
@@ -122,14 +126,21 @@ export class TestNode {
   static async open(world: World, nodeId: string, datacenter: string): Promise<TestNode> {
     const disk = new MemoryDisk({ random: new SeededRandom(nodeId) });
     const opened = await openStore(world, nodeId, disk);
-    return new TestNode(world, { nodeId, datacenter, disk, opened });
+    const registerMemory = await RegisterMemory.load(opened.store.local, nodeId);
+    return new TestNode(world, { nodeId, datacenter, disk, opened, registerMemory });
   }
 
   private constructor(
     world: World,
-    parts: { nodeId: string; datacenter: string; disk: MemoryDisk; opened: TreeStore },
+    parts: {
+      nodeId: string;
+      datacenter: string;
+      disk: MemoryDisk;
+      opened: TreeStore;
+      registerMemory: RegisterMemory;
+    },
   ) {
-    const { nodeId, datacenter, disk, opened } = parts;
+    const { nodeId, datacenter, disk, opened, registerMemory } = parts;
     this.nodeId = nodeId;
     this.disk = disk;
     this.opened = opened;
@@ -152,12 +163,20 @@ export class TestNode {
         this.memory.heard(id, storeId, batch);
       },
     };
+    this.registers = new RegisterReplica({
+      store,
+      memory: registerMemory,
+      nodeId,
+      limits: world.limits,
+      isWhole: () => this.whole,
+    });
     this.memory = new PeerMemory({ local: store.local, timers: world.time, logger: silentLogger });
     this.api = new PeerApi({
       context: this.context,
       gossiper: { handleSyn: () => Buffer.from('ack'), handleAck2: () => undefined } as unknown as Gossiper,
       tree,
       memory: this.memory,
+      registers: new RegisterPeer(this.context, this.registers),
       toldBatch: () => this.toldBatch?.() ?? store.syncedBatch,
     });
   }

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { Writes } from '../../../node/quorum/writes.js';
 import { Exchange } from '../../../node/repair/exchange.js';
 import { Recovery, type RecoveryParts } from '../../../node/repair/recovery.js';
+import { Reentry } from '../../../node/repair/reentry.js';
 import { shardEntry, World, type WorldOptions } from '../quorum/world.js';
 
 const SECOND = 1_000;
@@ -20,6 +21,7 @@ async function restarted(options: WorldOptions = {}, parts: Partial<RecoveryPart
   const recovery = new Recovery({
     context: a.context,
     exchange: new Exchange(a.context, 1e9),
+    reentry: new Reentry(a.context, a.registers.memory),
     openedAtBatch,
     doubts: [],
     declaredWhole: false,
@@ -137,7 +139,7 @@ describe('recovery', () => {
     await world.time.run(world.time.nowMs + maxRequestMs - 1);
     expect(world.calls.filter(({ kind }) => kind === 'leafEntries')).toHaveLength(0);
     await world.time.run(world.time.nowMs + 10 * SECOND);
-    expect(recovery.waitsFor).toMatch(/^2 of (b, c|c, b) /);
+    expect(recovery.waitsFor).toMatch(/^registers: 2 of (b, c|c, b) /);
     expect(recovery.waitsFor).toContain('left: c');
     world.node('c').whole = true;
     expect(await world.time.settle(run, SECOND)).toBe(true);
@@ -171,7 +173,7 @@ describe('recovery', () => {
     const former = accepted.store.storeId;
     accepted.remember('b', accepted.openedAtBatch + 50);
     accepted.world.down.add('c');
-    expect(await accepted.world.time.settle(accepted.recovery.run(), 1)).toBe(true);
+    expect(await accepted.world.time.settle(accepted.recovery.run(), SECOND)).toBe(true);
     expect(accepted.state()).toEqual({ renewed: 1, declared: 1 });
     expect(accepted.store.storeId).not.toBe(former);
   });

@@ -20,6 +20,7 @@ export const GRPC_STATUS: Record<ErrorCode, number> = {
   UNSUPPORTED_FORMAT: 9,
   NOT_WHOLE: 9,
   CLOSED: 9,
+  FENCED: 10,
   OUT_OF_RANGE: 11,
   INTERNAL: 13,
   UNAVAILABLE: 14,
@@ -59,6 +60,9 @@ export function fakeCalls(answers: Partial<NodeCalls> = {}): NodeCalls {
     endpointsOf: unexpected('endpointsOf'),
     getLocal: unexpected('getLocal'),
     scanLocal: unexpected('scanLocal'),
+    acquireRegister: unexpected('acquireRegister'),
+    writeRegister: unexpected('writeRegister'),
+    readRegister: unexpected('readRegister'),
     ...answers,
   };
 }
