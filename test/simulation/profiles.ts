@@ -18,6 +18,8 @@ function calm(config: SimConfiguration): void {
   config.sdkClients = 2;
   config.plainClients = 1;
   config.readers = 3;
+  config.registerOwners = 0;
+  config.partitionShapes = ['isolate one', 'halves'];
   config.rate = 10;
   config.levels = ['QUORUM'];
 }
@@ -42,19 +44,36 @@ function lossy(faultEveryMs: SimConfiguration['faultEveryMs']): Profile {
 }
 
 /**
- * Stores lose what they acknowledged, while nodes that were cut off lack what they missed: many counters, each seldom
- * written and read, so that nothing else brings it soon. Requests are short, so that a store is soon whole again
- * and can be lost once more.
+ * Stores lose what they acknowledged, while others lack it: a link takes one message at a time and refuses the
+ * next, so replicas miss writes all the time, yet whoever asks again soon gets through. Many counters, each seldom
+ * written and read. Requests are short, so that a store is soon whole again and can be lost once more.
  */
 function storesLost(faultEveryMs: SimConfiguration['faultEveryMs']): Profile {
   return (config) => {
-    lossy({ partition: 1_500, ...faultEveryMs })(config);
-    config.network.lossRate = 0.03;
-    config.keys = 30;
+    calm(config);
+    hardlyRepaired(config);
+    config.faultEveryMs = faultEveryMs;
+    config.network.maxDelayMs = 12;
+    config.keys = 20;
     config.readers = 4;
-    config.safetyMs = 12_000;
-    config.cluster.limits.maxRequestMs = 500;
-    config.cluster.limits.defaultRequestMs = 500;
+    config.safetyMs = 10_000;
+    config.cluster.rollups = ['total'];
+    config.cluster.limits.maxPeerQueueBytes = 1;
+    config.cluster.limits.maxRequestMs = 400;
+    config.cluster.limits.defaultRequestMs = 400;
+  };
+}
+
+/** Owners contend for registers; a link refuses a second message, so replicas are often different. */
+function registers(faultEveryMs: SimConfiguration['faultEveryMs']): Profile {
+  return (config) => {
+    storesLost(faultEveryMs)(config);
+    config.sdkClients = 1;
+    config.plainClients = 0;
+    config.readers = 0;
+    config.rate = 10;
+    config.registerOwners = 4;
+    config.cluster.limits.maxRequestMs = 800;
   };
 }
 
@@ -68,19 +87,39 @@ export const PROFILES = {
     lossy({ 'slow disk': 400, kill: 600 })(config);
     config.network.duplicateRate = 0.5;
   },
+  /** Replicas miss writes all the time, and clients get through. */
+  'busy links': (config) => {
+    storesLost({})(config);
+    config.keys = 4;
+  },
+  'busy links, slow disks': (config) => {
+    storesLost({ 'slow disk': 250 })(config);
+    config.keys = 4;
+  },
   kills: lossy({ kill: 700 }),
-  partitions: lossy({ partition: 800 }),
+  'kills, busy links': storesLost({ kill: 600 }),
   'failed writes': lossy({ 'failed write': 500, kill: 1_500 }),
   'wiped stores': storesLost({ wipe: 300 }),
-  /** Requests are still under way when a store that acknowledged them is lost. */
-  'wiped stores, slow messages': (config) => {
-    storesLost({ wipe: 300 })(config);
-    Object.assign(config.network, { lossRate: 0.2, slowRate: 0.15, slowMs: 900 });
+  /** Requests still wait for a slow disk when a store that acknowledged them is lost. */
+  'wiped stores, slow disks': (config) => {
+    storesLost({ wipe: 300, 'slow disk': 300 })(config);
     config.cluster.limits.maxRequestMs = 1_000;
   },
   'restored snapshots': storesLost({ 'old snapshot': 300 }),
   'lost batches': storesLost({ 'lost batch': 300 }),
-  'flipped bits': storesLost({ 'flipped bit': 300 }),
+  'flipped bits': (config) => {
+    storesLost({ 'flipped bit': 200 })(config);
+    config.keys = 5;
+    config.readers = 2;
+  },
+  'flipped bits, slow disks': (config) => {
+    storesLost({ 'flipped bit': 200, 'slow disk': 300 })(config);
+    config.keys = 3;
+    config.cluster.limits.maxRequestMs = 1_000;
+  },
+  registers: registers({}),
+  'registers, quick restarts': registers({ 'rolling restart': 500 }),
+  'registers, wiped stores': registers({ wipe: 200 }),
   /** Requests are to end long before their callers stop waiting. */
   'patient callers': (config) => {
     lossy({})(config);
@@ -117,6 +156,7 @@ export const PROFILES = {
     hardlyRepaired(config);
     config.cluster.nodes = nodes;
     config.keys = 12;
+    config.rate = 30;
   },
 } satisfies Record<string, Profile>;
 

@@ -19,7 +19,7 @@ export const PRODUCERS: readonly Mutant[] = [
       },
     ],
     profile: 'kills',
-    within: 20,
+    within: 12,
   },
   {
     name: 'evicted-cell-under-same-id',
@@ -32,7 +32,7 @@ export const PRODUCERS: readonly Mutant[] = [
       },
     ],
     profile: 'full producers',
-    within: 20,
+    within: 6,
   },
   {
     name: 'sequence-not-raised',
@@ -45,7 +45,7 @@ export const PRODUCERS: readonly Mutant[] = [
       },
     ],
     profile: 'lost messages',
-    within: 20,
+    within: 5,
   },
   {
     name: 'change-in-flight-forgotten',
@@ -58,7 +58,7 @@ export const PRODUCERS: readonly Mutant[] = [
       },
     ],
     profile: 'lost messages',
-    within: 20,
+    within: 10,
   },
   {
     name: 'failed-flush-forgotten',
@@ -71,7 +71,7 @@ export const PRODUCERS: readonly Mutant[] = [
       },
     ],
     profile: 'lost messages',
-    within: 20,
+    within: 5,
   },
   {
     name: 'claim-met-by-earlier-flush',
@@ -83,7 +83,7 @@ export const PRODUCERS: readonly Mutant[] = [
         replace: 'this.#levels.implies',
       },
     ],
-    profile: 'lost messages',
+    profile: 'busy links',
     within: 20,
   },
   {
@@ -110,6 +110,6 @@ export const PRODUCERS: readonly Mutant[] = [
       },
     ],
     profile: 'patient callers',
-    within: 20,
+    within: 5,
   },
 ];

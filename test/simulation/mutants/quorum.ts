@@ -13,7 +13,7 @@ export const QUORUM: readonly Mutant[] = [
       },
     ],
     profile: 'lost messages',
-    within: 20,
+    within: 5,
   },
   {
     name: 'level-counts-hints',
@@ -31,8 +31,8 @@ export const QUORUM: readonly Mutant[] = [
     }`,
       },
     ],
-    profile: 'kills',
-    within: 60,
+    profile: 'kills, busy links',
+    within: 20,
   },
   {
     name: 'read-repair-writes-stale',
@@ -44,7 +44,7 @@ export const QUORUM: readonly Mutant[] = [
         replace: 'missing.push({ key: entry.key, value: value ?? entry.value });',
       },
     ],
-    profile: 'lost messages',
+    profile: 'busy links',
     within: 20,
   },
   {
@@ -58,8 +58,8 @@ export const QUORUM: readonly Mutant[] = [
           'void this.#writeBack(nodeId, entries, { options, deadlineMs });\n        repaired.set(nodeId, true);',
       },
     ],
-    profile: 'lost messages',
-    within: 60,
+    profile: 'busy links, slow disks',
+    within: 20,
   },
   {
     name: 'quorum-read-asks-one',
@@ -72,7 +72,7 @@ export const QUORUM: readonly Mutant[] = [
       },
     ],
     profile: 'lost messages',
-    within: 20,
+    within: 5,
   },
   {
     name: 'recovering-node-answers',
@@ -85,7 +85,7 @@ export const QUORUM: readonly Mutant[] = [
       },
     ],
     profile: 'wiped stores',
-    within: 60,
+    within: 20,
   },
   {
     name: 'damaged-row-answered',

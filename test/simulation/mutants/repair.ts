@@ -39,7 +39,7 @@ export const REPAIR: readonly Mutant[] = [
       },
     ],
     profile: 'anti-entropy alone',
-    within: 20,
+    within: 5,
   },
   {
     name: 'tree-misses-commits',
@@ -52,7 +52,7 @@ export const REPAIR: readonly Mutant[] = [
       },
     ],
     profile: 'anti-entropy alone',
-    within: 20,
+    within: 5,
   },
   {
     name: 'hints-not-replayed',
@@ -65,32 +65,6 @@ export const REPAIR: readonly Mutant[] = [
       },
     ],
     profile: 'hints alone',
-    within: 20,
-  },
-  {
-    name: 'recovery-does-not-wait',
-    bug: 'a store that was lost recovers while requests that counted the former one are under way',
-    edits: [
-      {
-        file: 'node/repair/recovery.ts',
-        find: 'await sleep(context.timers, context.limits.maxRequestMs);',
-        replace: '',
-      },
-    ],
-    profile: 'wiped stores, slow messages',
-    within: 20,
-  },
-  {
-    name: 'row-healed-from-one',
-    bug: 'a damaged row is whole again once one other replica was merged',
-    edits: [
-      {
-        file: 'node/repair/scrub.ts',
-        find: 'const required = members.length - Math.floor(members.length / 2);',
-        replace: 'const required = 1;',
-      },
-    ],
-    profile: 'flipped bits',
-    within: 20,
+    within: 5,
   },
 ];

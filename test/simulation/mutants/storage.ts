@@ -13,7 +13,7 @@ export const STORAGE: readonly Mutant[] = [
       },
     ],
     profile: 'kills during slow syncs',
-    within: 20,
+    within: 5,
   },
   {
     name: 'unchanged-merge-acked-early',
@@ -31,7 +31,7 @@ export const STORAGE: readonly Mutant[] = [
       },
     ],
     profile: 'duplicates during slow syncs',
-    within: 20,
+    within: 5,
   },
   {
     name: 'cached-read-not-forgotten',
@@ -49,7 +49,7 @@ export const STORAGE: readonly Mutant[] = [
       },
     ],
     profile: 'kills during slow syncs',
-    within: 20,
+    within: 5,
   },
   {
     name: 'failed-store-goes-on',
@@ -66,7 +66,7 @@ export const STORAGE: readonly Mutant[] = [
       },
     ],
     profile: 'failed writes',
-    within: 20,
+    within: 5,
   },
   {
     name: 'checksum-not-checked',
@@ -92,7 +92,7 @@ export const STORAGE: readonly Mutant[] = [
       },
     ],
     profile: 'lost messages',
-    within: 20,
+    within: 5,
   },
   {
     name: 'older-hint-wins',
