@@ -1,5 +1,7 @@
 import type { SimConfiguration } from './configuration.js';
+import { type Fault, REPLICA } from './faults.js';
 import { PERFECT_NETWORK } from './network.js';
+import { linksAround } from './partitions.js';
 
 /** Changes what a seed decided, so that every seed looks at one kind of trouble. */
 export type Profile = (config: SimConfiguration) => void;
@@ -98,6 +100,17 @@ export const PROFILES = {
   },
   kills: lossy({ kill: 700 }),
   'kills, busy links': storesLost({ kill: 600 }),
+  /** By schedule: what waits for a slow disk is read, and then lost with its process. */
+  'unsynced state': (config) => {
+    calm(config);
+    hardlyRepaired(config);
+    config.keys = 1;
+    config.cluster.rollups = ['total'];
+    config.safetyMs = 9_500;
+    config.sdkClients = 1;
+    config.plainClients = 3;
+    config.readers = 5;
+  },
   'failed writes': lossy({ 'failed write': 500, kill: 1_500 }),
   'wiped stores': storesLost({ wipe: 300 }),
   /** Requests still wait for a slow disk when a store that acknowledged them is lost. */
@@ -118,7 +131,8 @@ export const PROFILES = {
     config.cluster.limits.maxRequestMs = 1_000;
   },
   registers: registers({}),
-  'registers, quick restarts': registers({ 'rolling restart': 500 }),
+  /** By schedule: who promised is killed as its promise arrives, and starts again at once. */
+  'registers, kills': registers({}),
   'registers, wiped stores': registers({ wipe: 200 }),
   /** Requests are to end long before their callers stop waiting. */
   'patient callers': (config) => {
@@ -161,3 +175,35 @@ export const PROFILES = {
 } satisfies Record<string, Profile>;
 
 export type ProfileName = keyof typeof PROFILES;
+
+/** Faults that are not drawn, for what chance would hardly bring about; otherwise undefined. */
+export function scheduleOfProfile(profile: ProfileName): Fault[] | undefined {
+  if (profile === 'unsynced state') return killsBeforeSync();
+  return profile === 'registers, kills' ? killsAfterPromises() : undefined;
+}
+
+function killsAfterPromises(): Fault[] {
+  return Array.from({ length: 40 }, (_, i): Fault => {
+    const trigger = { reply: 'peer.registerPromise', nth: 1 + 3 * i };
+    return { kind: 'kill', atMs: 0, trigger, node: REPLICA, durationMs: 5 };
+  });
+}
+
+/**
+ * In turn each node takes long to sync while the next one is cut off; then it is killed and starts again at once.
+ * If what it had not synced was read meanwhile, only the third node holds it when all are together again.
+ */
+function killsBeforeSync(): Fault[] {
+  const faults: Fault[] = [];
+  const nodes = ['node-1', 'node-2', 'node-3'];
+  for (let turn = 0; turn < 8; turn++) {
+    const [node, other] = [nodes[turn % 3]!, nodes[(turn + 1) % 3]!];
+    const atMs = 300 + turn * 1_100;
+    const durationMs = 400;
+    const links = linksAround(other, nodes);
+    faults.push({ kind: 'slow disk', atMs, node, factor: 2_000, durationMs });
+    faults.push({ kind: 'partition', atMs, shape: 'isolate one', links, durationMs });
+    faults.push({ kind: 'kill', atMs: atMs + 400, node, durationMs: 20 });
+  }
+  return faults;
+}

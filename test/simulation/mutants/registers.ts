@@ -64,7 +64,7 @@ export const REGISTERS: readonly Mutant[] = [
         replace: 'this.memory.promise(name, epoch);\n      return { agreed: true };',
       },
     ],
-    profile: 'registers, quick restarts',
+    profile: 'registers, kills',
     within: 20,
   },
   {

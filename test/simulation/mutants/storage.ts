@@ -34,6 +34,40 @@ export const STORAGE: readonly Mutant[] = [
     within: 5,
   },
   {
+    name: 'unsynced-state-read',
+    bug: 'a read shows what waits to be synced',
+    edits: [
+      {
+        file: 'node/storage/engine-store.ts',
+        find: '    const changed = await this.#committer.run({ entries, bytes, sync: options.sync });',
+        replace: `    const unsynced = ((this as any).unsynced ??= new Set<Entry>());
+    for (const entry of entries) unsynced.add(entry);
+    const changed = await this.#committer.run({ entries, bytes, sync: options.sync });
+    for (const entry of entries) unsynced.delete(entry);`,
+      },
+      {
+        file: 'node/storage/engine-store.ts',
+        find: 'const oneCell = isOneCell(range);',
+        replace: 'const oneCell = false;',
+      },
+      {
+        file: 'node/storage/engine-store.ts',
+        find: '    // Asked last, so that damage',
+        replace: `    for (const entry of ((this as any).unsynced ?? []) as Set<Entry>) {
+      if (entry.key.compare(range.from) < 0 || entry.key.compare(range.to) >= 0) continue;
+      const at = read.entries.findIndex(({ key }) => key.equals(entry.key));
+      if (at < 0) read.entries.push(entry);
+      else if (kindOf(kindOfEntry(entry.key)).merge(read.entries[at]!.value, entry.value) === 'incoming') {
+        read.entries[at] = entry;
+      }
+    }
+    // Asked last, so that damage`,
+      },
+    ],
+    profile: 'unsynced state',
+    within: 40,
+  },
+  {
     name: 'cached-read-not-forgotten',
     bug: 'a read that a commit overlapped is remembered, and answered after that commit',
     edits: [

@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { PROFILES, type ProfileName } from '../profiles.js';
+import { PROFILES, type ProfileName, scheduleOfProfile } from '../profiles.js';
 import { runSeed } from '../scenario.js';
 
 /** Seeds to run until one finds something. */
@@ -17,8 +17,9 @@ export interface Find {
 }
 
 async function hunt({ profile, from, within }: Hunt): Promise<Find | undefined> {
+  const schedule = scheduleOfProfile(profile);
   for (let seed = from; seed < from + within; seed++) {
-    const { violations } = await runSeed(seed, { adjust: PROFILES[profile] });
+    const { violations } = await runSeed(seed, { adjust: PROFILES[profile], ...(schedule && { schedule }) });
     const [first] = violations;
     if (first !== undefined) return { seed, ...first };
   }
