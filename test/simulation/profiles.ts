@@ -67,15 +67,13 @@ function storesLost(faultEveryMs: SimConfiguration['faultEveryMs']): Profile {
 }
 
 /** Owners contend for registers; a link refuses a second message, so replicas are often different. */
-function registers(faultEveryMs: SimConfiguration['faultEveryMs']): Profile {
+function registers(): Profile {
   return (config) => {
-    storesLost(faultEveryMs)(config);
-    config.sdkClients = 1;
+    storesLost({})(config);
+    config.sdkClients = 0;
     config.plainClients = 0;
     config.readers = 0;
-    config.rate = 10;
     config.registerOwners = 4;
-    config.cluster.limits.maxRequestMs = 800;
   };
 }
 
@@ -130,10 +128,15 @@ export const PROFILES = {
     config.keys = 3;
     config.cluster.limits.maxRequestMs = 1_000;
   },
-  registers: registers({}),
+  registers: registers(),
   /** By schedule: who promised is killed as its promise arrives, and starts again at once. */
-  'registers, kills': registers({}),
-  'registers, wiped stores': registers({ wipe: 200 }),
+  'registers, kills': registers(),
+  /** By schedule: who took a record is wiped as its answer arrives. */
+  'registers, wiped stores': (config) => {
+    registers()(config);
+    config.rate = 4;
+    config.registerOwners = 10;
+  },
   /** Requests are to end long before their callers stop waiting. */
   'patient callers': (config) => {
     lossy({})(config);
@@ -154,11 +157,11 @@ export const PROFILES = {
     config.readers = 0;
     config.cluster.limits.antiEntropyIntervalMs = 2_000;
   },
-  /** Replicas miss writes for seconds, and nothing but hints brings them. No node dies: hints are not synced. */
+  /** Replicas miss writes, and nothing but hints brings them. No node dies: hints are not synced. */
   'hints alone': (config) => {
-    calm(config);
-    config.faultEveryMs = { partition: 1_000 };
+    storesLost({})(config);
     config.network.lossRate = 0.1;
+    config.keys = 4;
     config.readers = 0;
     config.cluster.limits.antiEntropyIntervalMs = HOUR_MS;
     config.cluster.limits.maxHintBytesPerTarget = 1_000_000;
@@ -179,7 +182,15 @@ export type ProfileName = keyof typeof PROFILES;
 /** Faults that are not drawn, for what chance would hardly bring about; otherwise undefined. */
 export function scheduleOfProfile(profile: ProfileName): Fault[] | undefined {
   if (profile === 'unsynced state') return killsBeforeSync();
-  return profile === 'registers, kills' ? killsAfterPromises() : undefined;
+  if (profile === 'registers, kills') return killsAfterPromises();
+  return profile === 'registers, wiped stores' ? wipesAfterAccepts() : undefined;
+}
+
+function wipesAfterAccepts(): Fault[] {
+  return Array.from({ length: 60 }, (_, i): Fault => {
+    const trigger = { reply: 'peer.registerAccept', nth: 5 + 8 * i };
+    return { kind: 'wipe', atMs: 0, trigger, node: REPLICA };
+  });
 }
 
 function killsAfterPromises(): Fault[] {

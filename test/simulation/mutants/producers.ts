@@ -84,7 +84,7 @@ export const PRODUCERS: readonly Mutant[] = [
       },
     ],
     profile: 'busy links',
-    within: 20,
+    within: 5,
   },
   {
     name: 'plain-ack-of-failed-flush',
@@ -96,8 +96,8 @@ export const PRODUCERS: readonly Mutant[] = [
         replace: 'const acknowledged = taken.has(waiter.series);',
       },
     ],
-    profile: 'patient callers',
-    within: 20,
+    profile: 'busy links',
+    within: 5,
   },
   {
     name: 'timeout-told-as-not-applied',

@@ -32,7 +32,7 @@ export const QUORUM: readonly Mutant[] = [
       },
     ],
     profile: 'kills, busy links',
-    within: 20,
+    within: 5,
   },
   {
     name: 'read-repair-writes-stale',
@@ -45,7 +45,7 @@ export const QUORUM: readonly Mutant[] = [
       },
     ],
     profile: 'busy links',
-    within: 20,
+    within: 6,
   },
   {
     name: 'read-repair-not-awaited',
@@ -59,7 +59,7 @@ export const QUORUM: readonly Mutant[] = [
       },
     ],
     profile: 'busy links, slow disks',
-    within: 20,
+    within: 5,
   },
   {
     name: 'quorum-read-asks-one',
@@ -85,7 +85,7 @@ export const QUORUM: readonly Mutant[] = [
       },
     ],
     profile: 'wiped stores',
-    within: 20,
+    within: 18,
   },
   {
     name: 'damaged-row-answered',
@@ -111,6 +111,6 @@ export const QUORUM: readonly Mutant[] = [
       },
     ],
     profile: 'many replica sets',
-    within: 20,
+    within: 6,
   },
 ];

@@ -26,7 +26,7 @@ export const REGISTERS: readonly Mutant[] = [
       },
     ],
     profile: 'registers',
-    within: 20,
+    within: 6,
   },
   {
     name: 'fenced-ignored',
@@ -65,7 +65,7 @@ export const REGISTERS: readonly Mutant[] = [
       },
     ],
     profile: 'registers, kills',
-    within: 20,
+    within: 15,
   },
   {
     name: 'wiped-replica-votes',
@@ -79,6 +79,6 @@ export const REGISTERS: readonly Mutant[] = [
       { file: 'node/repair/recovery.ts', find: '    await this.#reenter();\n', replace: '' },
     ],
     profile: 'registers, wiped stores',
-    within: 20,
+    within: 60,
   },
 ];

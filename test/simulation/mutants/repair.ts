@@ -13,7 +13,7 @@ export const REPAIR: readonly Mutant[] = [
       },
     ],
     profile: 'restored snapshots',
-    within: 20,
+    within: 9,
   },
   {
     name: 'recovery-from-one',
@@ -26,7 +26,7 @@ export const REPAIR: readonly Mutant[] = [
       },
     ],
     profile: 'wiped stores',
-    within: 20,
+    within: 5,
   },
   {
     name: 'anti-entropy-moves-nothing',
@@ -65,6 +65,6 @@ export const REPAIR: readonly Mutant[] = [
       },
     ],
     profile: 'hints alone',
-    within: 5,
+    within: 6,
   },
 ];

@@ -65,7 +65,7 @@ export const STORAGE: readonly Mutant[] = [
       },
     ],
     profile: 'unsynced state',
-    within: 40,
+    within: 15,
   },
   {
     name: 'cached-read-not-forgotten',
@@ -82,8 +82,8 @@ export const STORAGE: readonly Mutant[] = [
         replace: 'return { commits: this.#commits };',
       },
     ],
-    profile: 'kills during slow syncs',
-    within: 5,
+    profile: 'busy links, slow disks',
+    within: 12,
   },
   {
     name: 'failed-store-goes-on',
@@ -113,7 +113,7 @@ export const STORAGE: readonly Mutant[] = [
       },
     ],
     profile: 'flipped bits',
-    within: 20,
+    within: 15,
   },
   {
     name: 'older-shard-wins',
@@ -139,7 +139,7 @@ export const STORAGE: readonly Mutant[] = [
       },
     ],
     profile: 'hints alone',
-    within: 20,
+    within: 18,
   },
   {
     name: 'gap-ignored',
@@ -152,6 +152,6 @@ export const STORAGE: readonly Mutant[] = [
       },
     ],
     profile: 'lost batches',
-    within: 20,
+    within: 12,
   },
 ];
