@@ -111,22 +111,12 @@ export const PROFILES = {
   },
   'failed writes': lossy({ 'failed write': 500, kill: 1_500 }),
   'wiped stores': storesLost({ wipe: 300 }),
-  /** Requests still wait for a slow disk when a store that acknowledged them is lost. */
-  'wiped stores, slow disks': (config) => {
-    storesLost({ wipe: 300, 'slow disk': 300 })(config);
-    config.cluster.limits.maxRequestMs = 1_000;
-  },
   'restored snapshots': storesLost({ 'old snapshot': 300 }),
   'lost batches': storesLost({ 'lost batch': 300 }),
   'flipped bits': (config) => {
     storesLost({ 'flipped bit': 200 })(config);
     config.keys = 5;
     config.readers = 2;
-  },
-  'flipped bits, slow disks': (config) => {
-    storesLost({ 'flipped bit': 200, 'slow disk': 300 })(config);
-    config.keys = 3;
-    config.cluster.limits.maxRequestMs = 1_000;
   },
   registers: registers(),
   /** By schedule: who promised is killed as its promise arrives, and starts again at once. */
