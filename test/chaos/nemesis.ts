@@ -13,6 +13,9 @@ const MAX_AT_ONCE = 2;
 const POLL_MS = 250;
 /** How long a store fault waits for its moment. */
 const WHOLE_BOUND_MS = 60_000;
+/** A damaged node recovers under faults for so long; then nothing strikes until it is whole, which has a bound. */
+const SPARED_AFTER_MS = 8_000;
+const RECOVERY_BOUND_MS = 60_000;
 
 export interface NemesisParts {
   nodes: Nodes;
@@ -47,6 +50,8 @@ export class Nemesis implements Scene {
   #over = false;
   /** A store fault waits for its moment, or has it: nothing else begins. */
   #calm = false;
+  /** A damaged node is left alone: nothing else begins. */
+  #spared = false;
   /** The node whose store is in doubt: no second one may be until it is whole again. */
   #doubtful: string | undefined;
 
@@ -70,7 +75,7 @@ export class Nemesis implements Scene {
     while (!this.#over) {
       const gapMs = -Math.log(1 - this.random.next()) * EVERY_MS;
       await this.pass(gapMs, gapMs);
-      if (this.#over || this.#calm || this.#active.size >= MAX_AT_ONCE) continue;
+      if (this.#over || this.#calm || this.#spared || this.#active.size >= MAX_AT_ONCE) continue;
       const fault = this.#next();
       if (fault !== undefined) this.#strike(fault);
     }
@@ -155,8 +160,20 @@ export class Nemesis implements Scene {
     return false;
   }
 
+  /** Faults go on while it recovers, for a while; then it must get there. */
   async #untilWhole(nodeId: string): Promise<void> {
-    while (!this.#over && !(await this.nodes.isWhole(nodeId))) await this.pass(POLL_MS, POLL_MS);
+    const startMs = performance.now();
+    let isLate = false;
+    while (!this.#over && !(await this.nodes.isWhole(nodeId))) {
+      await this.pass(POLL_MS, POLL_MS);
+      const passedMs = performance.now() - startMs;
+      this.#spared = passedMs > SPARED_AFTER_MS;
+      if (isLate || passedMs < SPARED_AFTER_MS + RECOVERY_BOUND_MS) continue;
+      isLate = true;
+      const detail = `${nodeId} did not within ${RECOVERY_BOUND_MS / 1_000} s: ${await this.nodes.describe()}`;
+      this.violated({ check: 'a damaged node recovers when it is left alone', detail });
+    }
+    this.#spared = false;
     if (this.#over) return;
     this.say(`${nodeId} is whole again`);
     this.#doubtful = undefined;
