@@ -31,7 +31,7 @@ export const STORAGE: readonly Mutant[] = [
       },
     ],
     profile: 'duplicates during slow syncs',
-    within: 5,
+    within: 6,
   },
   {
     name: 'unsynced-state-read',
