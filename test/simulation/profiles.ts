@@ -114,7 +114,7 @@ export const PROFILES = {
   'restored snapshots': storesLost({ 'old snapshot': 300 }),
   'lost batches': storesLost({ 'lost batch': 300 }),
   'flipped bits': (config) => {
-    storesLost({ 'flipped bit': 200 })(config);
+    storesLost({ 'flipped bit': 200, kill: 900 })(config);
     config.keys = 5;
     config.readers = 2;
   },

@@ -98,7 +98,7 @@ export const QUORUM: readonly Mutant[] = [
       },
     ],
     profile: 'flipped bits',
-    within: 20,
+    within: 60,
   },
   {
     name: 'replicas-share-a-batch',

@@ -21,17 +21,17 @@ export const STORAGE: readonly Mutant[] = [
     edits: [
       {
         file: 'node/storage/engine-store.ts',
-        find: '    const changed = await this.#committer.run({ entries, bytes, sync: false });',
+        find: '    const changed = await this.#committer.run({ entries, bytes, sync: options.sync });',
         replace: `    const held = ((this as any).heldValues ??= new Map<string, Buffer>());
     if (entries.every(({ key, value }) => held.get(key.toString('latin1'))?.equals(value))) {
       return { changed: 0, batch: this.syncedBatch };
     }
     for (const { key, value } of entries) held.set(key.toString('latin1'), value);
-    const changed = await this.#committer.run({ entries, bytes, sync: false });`,
+    const changed = await this.#committer.run({ entries, bytes, sync: options.sync });`,
       },
     ],
     profile: 'duplicates during slow syncs',
-    within: 5,
+    within: 6,
   },
   {
     name: 'unsynced-state-read',
