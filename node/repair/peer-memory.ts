@@ -2,6 +2,7 @@ import type { Timers } from '../../ports/clock.js';
 import type { Logger } from '../../ports/logger.js';
 import { asTallyringError } from '../../proto/errors.js';
 import type { LocalRecords } from '../storage/store.js';
+import { withFormer } from '../storage/store-state.js';
 
 const PERSIST_EVERY_MS = 1_000;
 const PREFIX = Buffer.from('peer/');
@@ -25,6 +26,8 @@ export interface PeerMemoryParts {
 export class PeerMemory {
   readonly #parts: PeerMemoryParts;
   readonly #remembered = new Map<string, Remembered>();
+  /** By node: stores of which it was heard before; late news of them changes nothing. */
+  readonly #former = new Map<string, string[]>();
   readonly #changed = new Set<string>();
   #stopped = false;
 
@@ -37,17 +40,23 @@ export class PeerMemory {
     for (const { key, value } of await this.#parts.local.page({ from: PREFIX, to }, 10_000)) {
       const nodeId = key.toString('utf8', PREFIX.length);
       const remembered = decode(value);
-      if (remembered !== undefined) this.#remembered.set(nodeId, remembered);
-      else this.#parts.logger.warn({ nodeId }, 'what this peer said is unreadable on disk: forgotten');
+      if (remembered !== undefined) {
+        const { former, ...newest } = remembered;
+        this.#remembered.set(nodeId, newest);
+        this.#former.set(nodeId, former);
+      } else this.#parts.logger.warn({ nodeId }, 'what this peer said is unreadable on disk: forgotten');
     }
   }
 
   heard(nodeId: string, storeId: string, batch: number): void {
     const known = this.#remembered.get(nodeId);
+    const former = this.#former.get(nodeId) ?? [];
+    if (former.includes(storeId)) return;
     if (known !== undefined && known.storeId === storeId) {
       if (batch <= known.batch) return;
       known.batch = batch;
     } else {
+      if (known !== undefined) this.#former.set(nodeId, withFormer(former, known.storeId));
       this.#remembered.set(nodeId, { storeId, batch });
     }
     this.#changed.add(nodeId);
@@ -74,7 +83,9 @@ export class PeerMemory {
     if (this.#changed.size === 0) return;
     const writes = [...this.#changed].map((nodeId) => ({
       key: Buffer.concat([PREFIX, Buffer.from(nodeId)]),
-      value: Buffer.from(JSON.stringify(this.#remembered.get(nodeId))),
+      value: Buffer.from(
+        JSON.stringify({ ...this.#remembered.get(nodeId), former: this.#former.get(nodeId) }),
+      ),
     }));
     this.#changed.clear();
     try {
@@ -86,11 +97,12 @@ export class PeerMemory {
 }
 
 /** Undefined for what is no such record: local records have no checksum, and one bad bit must not stop a node. */
-function decode(value: Buffer): Remembered | undefined {
+function decode(value: Buffer): (Remembered & { former: string[] }) | undefined {
   try {
-    const { storeId, batch } = JSON.parse(value.toString()) as Partial<Remembered>;
-    if (typeof storeId !== 'string' || !Number.isSafeInteger(batch)) return undefined;
-    return { storeId, batch: batch! };
+    const { storeId, batch, former = [] } = JSON.parse(value.toString()) as Record<string, unknown>;
+    if (typeof storeId !== 'string' || !Number.isSafeInteger(batch) || !Array.isArray(former))
+      return undefined;
+    return { storeId, batch: batch as number, former: former.map(String) };
   } catch {
     return undefined;
   }

@@ -125,10 +125,13 @@ export class Recovery {
   async #ask(other: string, answered: Map<string, string | undefined>): Promise<void> {
     const { context, openedAtBatch } = this.#parts;
     const { peers, replica } = context;
-    const { storeId } = replica.store;
+    const { storeId, formerStoreIds } = replica.store;
     try {
       const theirs = await peers.request(other, 'remembered', { storeId }, ASK_MS);
-      if (theirs.storeId !== undefined && theirs.storeId !== storeId) {
+      if (theirs.storeId !== undefined && formerStoreIds.includes(theirs.storeId)) {
+        // It has not heard of this store yet; what became of that one was settled before this one was whole.
+        answered.set(other, undefined);
+      } else if (theirs.storeId !== undefined && theirs.storeId !== storeId) {
         answered.set(other, `${other} remembers another store of this node`);
       } else if (theirs.batch > openedAtBatch) {
         answered.set(

@@ -11,7 +11,7 @@ import type { MarkerTrail } from './markers.js';
 import type { KeyRange, LocalRecords, RangeRead, Store } from './store.js';
 import { StoreHealth } from './store-health.js';
 import type { StoreParts } from './store-parts.js';
-import { type StoreState, stateWrite } from './store-state.js';
+import { type StoreState, stateWrite, withFormer } from './store-state.js';
 
 const SCAN_PAGE = 1_000;
 /** Ranges of one read that are scanned at a time: their values are all in memory at once. */
@@ -61,6 +61,10 @@ export class EngineStore implements Store {
 
   get storeId(): string {
     return this.#health.state.storeId;
+  }
+
+  get formerStoreIds(): readonly string[] {
+    return this.#health.state.formerIds;
   }
 
   get syncedBatch(): number {
@@ -185,6 +189,7 @@ export class EngineStore implements Store {
     const noted = reasons.flatMap((reason) => this.#health.doubt(reason));
     await this.#committer.run({ writes: [...noted, stateWrite({ ...state, whole: false })], sync: true });
     state.whole = false;
+    state.formerIds = withFormer(state.formerIds, state.storeId);
     try {
       state.storeId = await this.#renewIdentity();
     } catch (error) {

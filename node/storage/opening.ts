@@ -13,13 +13,13 @@ import {
 import { judgeMarkers, MarkerTrail } from './markers.js';
 import type { OpenedStore } from './store.js';
 import type { StoreParts } from './store-parts.js';
-import { doubtKey, parseState, type StoreState, stateWrite } from './store-state.js';
+import { doubtKey, parseState, type StoreState, stateWrite, withFormer } from './store-state.js';
 
 const SCAN_PAGE = 10_000;
 
 /** Writes a new store's first records: its state, and the marker of batch 0. Durable. */
 export async function createOver(engine: Engine, storeId: string): Promise<void> {
-  const state = stateWrite({ storeId, whole: false, doubts: [] });
+  const state = stateWrite({ storeId, formerIds: [], whole: false, doubts: [] });
   await engine.write([state, { key: markerKey(0), value: EMPTY }], true);
 }
 
@@ -50,6 +50,7 @@ export async function openOver(
   const doubts = new Set([...known.map((key) => key.subarray(DOUBT_PREFIX.length).toString()), ...found]);
   const state: StoreState = {
     storeId: identity.storeId,
+    formerIds: formerIdsOf(stored, identity.storeId),
     whole: stored?.whole === true && stored.storeId === identity.storeId,
     doubts: [...doubts],
   };
@@ -64,6 +65,12 @@ export async function openOver(
     damagedRows: damaged.map((key) => Buffer.from(key.subarray(DAMAGED_PREFIX.length))),
   });
   return { store, opening: { created: !state.whole && doubts.size === 0, doubts: [...doubts] } };
+}
+
+/** A renewal that was interrupted has left the former storeId as the state's own. */
+function formerIdsOf(stored: Omit<StoreState, 'doubts'> | undefined, storeId: string): string[] {
+  if (stored === undefined) return [];
+  return stored.storeId === storeId ? stored.formerIds : withFormer(stored.formerIds, stored.storeId);
 }
 
 /**

@@ -26,6 +26,8 @@ export interface RangeRead {
  */
 export interface Store {
   readonly storeId: string;
+  /** Its storeIds before it was renewed: a peer that remembers one of them remembers nothing of this store. */
+  readonly formerStoreIds: readonly string[];
   /** Number of the newest synced batch; grows by one with every commit. */
   readonly syncedBatch: number;
   readonly failure: Error | undefined;

@@ -30,4 +30,19 @@ export const KNOWN_SEEDS: readonly KnownSeed[] = [
     ],
     cut: { limits: { maxPendingMergeBytes: 100 }, safetyMs: 5_000, sdkClients: 3 },
   },
+  {
+    seed: 8,
+    found:
+      'a merely killed node, remembered by the name that its store had before, fell into doubt beside another',
+    schedule: [
+      { kind: 'lost batch', atMs: 1_000, node: 'node-1' },
+      { kind: 'lost batch', atMs: 2_300, node: 'node-3' },
+      { kind: 'kill', atMs: 2_400, node: 'node-1', durationMs: 100 },
+    ],
+    cut: {
+      limits: { maxRequestMs: 500 },
+      safetyMs: 6_000,
+      without: ['loss', 'delay', 'duplicates', 'reorder'],
+    },
+  },
 ];

@@ -26,6 +26,21 @@ describe('peer memory', () => {
     expect(memory.of('b')).toEqual({ storeId: 's2', batch: 3 });
   });
 
+  it('takes late news of a former store for nothing, after a restart too', async () => {
+    const { world, open } = await remembering();
+    const memory = await open();
+    memory.start();
+    memory.heard('b', 's1', 7);
+    memory.heard('b', 's2', 3);
+    memory.heard('b', 's1', 9);
+    expect(memory.of('b')).toEqual({ storeId: 's2', batch: 3 });
+    await world.time.run(world.time.nowMs + 1_001);
+    memory.stop();
+    const again = await open();
+    again.heard('b', 's1', 9);
+    expect(again.of('b')).toEqual({ storeId: 's2', batch: 3 });
+  });
+
   it('is on disk at most a second later, for a restart and for a kill', async () => {
     const { world, open } = await remembering();
     const memory = await open();

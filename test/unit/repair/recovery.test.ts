@@ -129,6 +129,17 @@ describe('recovery', () => {
     expect(alone.state()).toEqual({ renewed: 0, declared: 1 });
   });
 
+  it('takes a store that was renewed and is whole again for whole, though a peer remembers what it was called', async () => {
+    const { world, store, recovery, remember, state } = await restarted();
+    const former = store.storeId;
+    await world.time.settle(store.renew(['a gap']));
+    await world.time.settle(store.declareWhole());
+    remember('b', 500, former);
+    remember('c', 1);
+    expect(await world.time.settle(recovery.run(), SECOND)).toBe(true);
+    expect(state().renewed).toBe(0);
+  });
+
   it('waits for the longest request, then merges from enough others that are whole', async () => {
     const { world, recovery, put } = await restarted({}, { doubts: ['a gap'] });
     await put('b', 'only-b');
