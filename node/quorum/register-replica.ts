@@ -97,8 +97,7 @@ export class RegisterReplica {
     const noted = this.#parts.store.local.write(this.memory.note(from), { sync: true });
     // Whatever the limit of registers: others hold these already, and the node could never come back.
     const promises = epochs.map(([name, epoch]) => this.#promise(name, epoch, { creates: false }));
-    const answers = await Promise.all(promises);
-    await noted;
+    const [answers] = await Promise.all([Promise.all(promises), noted]);
     return answers;
   }
 

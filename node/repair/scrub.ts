@@ -51,6 +51,7 @@ export class Scrub {
         from = page.next ?? FIRST_ENTRY;
         if (page.next !== undefined) continue;
         this.#endPass();
+        await replica.store.checkFiles();
         await sleep(timers, REST_BETWEEN_PASSES_MS);
       } catch (error) {
         logger.debug({}, `scrub stopped: ${asTallyringError(error).message}`);

@@ -200,6 +200,11 @@ export class EngineStore implements Store {
     await this.#committer.run({ writes: [stateWrite(state)], sync: true });
   }
 
+  async checkFiles(): Promise<void> {
+    const fault = await this.#read(async () => this.#engine.faultOfFiles?.());
+    if (fault !== undefined) this.#committer.fail(new Error(fault));
+  }
+
   close(): Promise<void> {
     return this.#committer.close();
   }

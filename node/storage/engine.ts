@@ -19,5 +19,7 @@ export interface Engine {
   write(writes: readonly EngineWrite[], sync: boolean): Promise<void>;
   /** At most `limit` records from `from` (inclusive) to `to` (exclusive), in byte order. */
   scan(from: Buffer, to: Buffer, options: { limit: number; fillCache: boolean }): Promise<EngineRecord[]>;
+  /** Looks through what lies below the records, slowly; what is damaged, in words. */
+  faultOfFiles?(): Promise<string | undefined>;
   close(): Promise<void>;
 }

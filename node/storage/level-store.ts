@@ -1,10 +1,7 @@
 import { access, mkdir, rename, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { Level } from 'level';
-import { hash64Text } from '../../ports/hash.js';
 import type { Random } from '../../ports/random.js';
 import { asTallyringError, TallyringError } from '../../proto/errors.js';
-import type { Engine, EngineRecord, EngineWrite } from './engine.js';
 import {
   checkIdentity,
   type Identity,
@@ -13,18 +10,14 @@ import {
   syncFolder,
   writeIdentity,
 } from './identity-file.js';
+import { openEngine } from './level-engine.js';
 import { createOver, isUntouched, openOver } from './opening.js';
 import type { OpenedStore } from './store.js';
 import type { StoreParts } from './store-parts.js';
+import { checkTables } from './table-check.js';
 
 const STORE_ID_BYTES = 16;
-/**
- * How much an iterator reads ahead in one step of its thread: rows are small and many are read at a time, and
- * what is allocated for them outside the heap is not given back soon; pages of scans are large.
- */
-const ROW_READ_BYTES = 16 * 1024;
-const PAGE_READ_BYTES = 256 * 1024;
-const FIRST_STEP = 8;
+const SET_ASIDE = 'the former database was damaged and set aside';
 const REBUILD =
   'move the folder aside (tallyring cluster rebuild does); the node then rebuilds itself from its peers';
 
@@ -33,8 +26,6 @@ export interface LevelStoreOptions extends StoreParts {
   folder: string;
   random: Random;
 }
-
-type Database = Level<Buffer, Buffer>;
 
 /**
  * Opens the store in a data folder, or makes a new one where there is none.
@@ -66,9 +57,9 @@ async function checkFreeSpace(folder: string, leastBytes: number): Promise<void>
   );
 }
 
-async function create(options: LevelStoreOptions): Promise<OpenedStore> {
+async function create(options: LevelStoreOptions, doubts: readonly string[] = []): Promise<OpenedStore> {
   const { folder, cluster, nodeId, random, clock } = options;
-  const engine = await openEngine(options, true);
+  const engine = await openEngine(databaseFolder(folder), options, true);
   try {
     if (!(await isUntouched(engine))) {
       throw new TallyringError(
@@ -88,7 +79,7 @@ async function create(options: LevelStoreOptions): Promise<OpenedStore> {
     // Written last: without it the next start makes the store anew, with it the database must be there.
     await writeIdentity(folder, identity);
     await syncFolder(dirname(folder));
-    return await openOver(engine, options, found(options, identity, []));
+    return await openOver(engine, options, found(options, identity, doubts));
   } catch (error) {
     await engine.close();
     throw error;
@@ -97,14 +88,25 @@ async function create(options: LevelStoreOptions): Promise<OpenedStore> {
 
 async function reopen(options: LevelStoreOptions, identity: Identity): Promise<OpenedStore> {
   const path = databaseFolder(options.folder);
+  const aside = asideFolder(options.folder);
+  if (!(await exists(path)) && (await exists(aside))) return create(options, [SET_ASIDE]);
   if (!(await exists(join(path, 'CURRENT')))) {
     throw new TallyringError(
       'DATA_LOSS',
       `the database of ${options.folder} is gone (no ${path}/CURRENT): ${REBUILD}`,
     );
   }
-  const engine = await openEngine(options, false);
+  // Before LevelDB sees them: some flipped bits make its assertions abort the process.
+  const { damaged, unfinished } = await checkTables(path);
+  if (damaged.length > 0) return startAnew(options, damaged);
+  const engine = await openEngine(path, options, false);
   try {
+    // Opening has removed what a killed process was writing; what is still there belongs to the database.
+    for (const name of unfinished) {
+      if (!(await exists(join(path, name)))) continue;
+      await engine.close();
+      return await startAnew(options, [`${name}: its footer is damaged`]);
+    }
     // LevelDB's repair leaves what it took apart in this folder.
     const repaired = await exists(join(path, 'lost'));
     const doubts = repaired ? ["LevelDB's repair was run on the database"] : [];
@@ -117,6 +119,31 @@ async function reopen(options: LevelStoreOptions, identity: Identity): Promise<O
     await engine.close();
     throw error;
   }
+}
+
+/**
+ * A damaged table cannot be mended from the other replicas row by row: nobody knows what it held, and what it
+ * shows may hide what is written later. So the database is set aside, and the node starts as one that lost its
+ * store. Once: a disk that damages tables again before somebody looked is not to be trusted.
+ */
+async function startAnew(options: LevelStoreOptions, damaged: readonly string[]): Promise<OpenedStore> {
+  const { folder, logger } = options;
+  const aside = asideFolder(folder);
+  const what = damaged.join('; ');
+  if (await exists(aside)) {
+    throw new TallyringError(
+      'DATA_LOSS',
+      `the database of ${folder} is damaged (${what}), and one that was set aside for the same reason is still ` +
+        `there: check the disk, delete ${aside}, then start the node again`,
+    );
+  }
+  await rename(databaseFolder(folder), aside);
+  await syncFolder(folder);
+  logger.error(
+    { tables: damaged, aside },
+    'the database is damaged: it was set aside, and the node rebuilds itself from its peers',
+  );
+  return create(options, [`${SET_ASIDE}: ${what}`]);
 }
 
 /** What the identity file says, and how it is given another storeId. */
@@ -133,96 +160,16 @@ function databaseFolder(folder: string): string {
   return join(folder, 'db');
 }
 
+function asideFolder(folder: string): string {
+  return join(folder, 'db.damaged');
+}
+
 async function exists(path: string): Promise<boolean> {
   try {
     await access(path);
     return true;
   } catch {
     return false;
-  }
-}
-
-async function openEngine(options: LevelStoreOptions, createIfMissing: boolean): Promise<Engine> {
-  const database = new Level<Buffer, Buffer>(databaseFolder(options.folder), levelOptions(options));
-  await database.open({ createIfMissing, errorIfExists: false });
-  const engine = new LevelEngine(database);
-  return options.wrapEngine?.(engine) ?? engine;
-}
-
-/**
- * Replicas get the same writes at the same time; with buffers of one size they would also compact at the same
- * time, and a quorum would be slow at once. So each node has its own size, at most the configured one.
- */
-function writeBufferOf({ nodeId, limits }: LevelStoreOptions): number {
-  const share = Number(hash64Text(nodeId) % 1_000n) / 1_000;
-  return Math.floor(limits.writeBufferBytes * (0.5 + share / 2));
-}
-
-function levelOptions(options: LevelStoreOptions) {
-  const { limits } = options;
-  return {
-    keyEncoding: 'buffer',
-    valueEncoding: 'buffer',
-    cacheSize: limits.blockCacheBytes,
-    writeBufferSize: writeBufferOf(options),
-    // Measured: keys share prefixes, which blocks do not repeat anyway, and the rest is hashes and small
-    // numbers. Off saves some 10 % of the CPU of a write and makes a flipped bit one bad record, not a bad block.
-    compression: false,
-  };
-}
-
-/** The engine port on LevelDB. */
-class LevelEngine implements Engine {
-  readonly #database: Database;
-
-  constructor(database: Database) {
-    this.#database = database;
-  }
-
-  getMany(keys: readonly Buffer[]): Promise<(Buffer | undefined)[]> {
-    return this.#database.getMany(keys as Buffer[]);
-  }
-
-  async write(writes: readonly EngineWrite[], sync: boolean): Promise<void> {
-    const batch = this.#database.batch();
-    for (const { key, value } of writes) {
-      if (value === undefined) batch.del(key);
-      else batch.put(key, value);
-    }
-    await batch.write({ sync });
-  }
-
-  async scan(
-    from: Buffer,
-    to: Buffer,
-    options: { limit: number; fillCache: boolean },
-  ): Promise<EngineRecord[]> {
-    const highWaterMarkBytes = options.fillCache ? ROW_READ_BYTES : PAGE_READ_BYTES;
-    const iterator = this.#database.iterator({ gte: from, lt: to, highWaterMarkBytes, ...options });
-    try {
-      const records: EngineRecord[] = [];
-      // The iterator sets memory aside for all that a step may give, so steps start small: most rows are.
-      let step = options.fillCache ? FIRST_STEP : options.limit;
-      while (records.length < options.limit) {
-        const asked = Math.min(step, options.limit - records.length);
-        const pairs = await iterator.nextv(asked);
-        let bytes = 0;
-        for (const [key, value] of pairs) {
-          records.push({ key, value });
-          bytes += key.length + value.length;
-        }
-        // Fewer than asked for, and not for their size: that was the end, no need to ask again.
-        if (pairs.length < asked && bytes <= highWaterMarkBytes) break;
-        step *= 4;
-      }
-      return records;
-    } finally {
-      await iterator.close();
-    }
-  }
-
-  close(): Promise<void> {
-    return this.#database.close();
   }
 }
 

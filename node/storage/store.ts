@@ -70,6 +70,12 @@ export interface Store {
    */
   renew(reasons: readonly string[]): Promise<void>;
 
+  /**
+   * Looks through the files below the records, in the background. What is damaged there may hide or show
+   * anything, so the store fails; at its next start it is set aside.
+   */
+  checkFiles(): Promise<void>;
+
   /** Runs `work` while no commit is under way: what it reads is all that there is. */
   exclusively(work: () => Promise<void>): Promise<void>;
 

@@ -1,9 +1,7 @@
 import { expect, it } from 'vitest';
 import { ALL_FAULTS, chaos } from './chaos-command.js';
 
-// Faults of all kinds in short, on real processes; `scripts/chaos` runs them for as long as you like. Flipped bits
-// are left to it: what LevelDB hides when one hits a table's key or length is not noticed yet.
-const FAULTS = ALL_FAULTS.filter((name) => name !== 'flip');
+// Faults of all kinds in short, on real processes; `scripts/chaos` runs them for as long as you like.
 
 it('a cluster of real processes stays exact under faults of every kind', { timeout: 300_000 }, async () => {
   const said: string[] = [];
@@ -12,7 +10,7 @@ it('a cluster of real processes stays exact under faults of every kind', { timeo
     seed: '1',
     nodes: 3,
     port: 24_501,
-    faults: FAULTS,
+    faults: ALL_FAULTS,
     keep: false,
     destructive: false,
     say: (line) => said.push(line),

@@ -201,7 +201,15 @@ if (isMainThread) {
   await main();
 } else {
   Error.stackTraceLimit = 0; // errors are answers here, and their stacks would cost more than the rest of them
+  // A rejection that nobody handles ends a process: here it is the seed's failure.
+  const unhandled: unknown[] = [];
+  process.on('unhandledRejection', (reason) => unhandled.push(reason));
   parentPort!.on('message', (seed: number) => {
-    void runSeed(seed, { scale: workerData as number }).then((result) => parentPort!.postMessage(result));
+    void runSeed(seed, { scale: workerData as number }).then((result) => {
+      for (const reason of unhandled.splice(0)) {
+        result.violations.push({ check: 'every rejection is handled', detail: String(reason) });
+      }
+      parentPort!.postMessage(result);
+    });
   });
 }

@@ -1,4 +1,5 @@
 import type { NodeConnection } from '../../client/transport.js';
+import { sleep } from '../../ports/clock.js';
 import { asTallyringError } from '../../proto/errors.js';
 import type { RegisterRecord } from '../../proto/register.js';
 import { SimProcess } from './process.js';
@@ -20,6 +21,7 @@ export interface RegisterOperation {
 
 /** Of each of the last calls. */
 const LAST_ATTEMPTS = 20;
+const LAST_PAUSE_MS = 500;
 const NAMES = ['checkpoint-1', 'checkpoint-2'];
 
 /**
@@ -83,8 +85,12 @@ export class RegisterOwner implements Workload {
   async last(): Promise<string[]> {
     const failed: string[] = [];
     const insist = async (what: string, call: () => Promise<RegisterOperation>) => {
-      // Messages that were sent before the healing may hold up what comes after them for some seconds.
-      for (let attempt = 0; attempt < LAST_ATTEMPTS; attempt++) if ((await call()).outcome === 'done') return;
+      // Messages that were sent before the healing may hold up what comes after them for some seconds, and a node
+      // may still have to hear from the others that they live.
+      for (let attempt = 0; attempt < LAST_ATTEMPTS; attempt++) {
+        if ((await call()).outcome === 'done') return;
+        await sleep(this.#process, LAST_PAUSE_MS);
+      }
       failed.push(what);
     };
     for (const name of NAMES) {

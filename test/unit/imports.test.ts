@@ -77,7 +77,9 @@ describe('import directions', () => {
       'node/main.ts',
       'node/config-file.ts',
       'node/transport/',
+      'node/storage/level-engine.ts',
       'node/storage/level-store.ts',
+      'node/storage/table-check.ts',
       'node/storage/identity-file.ts',
     ];
     const core = (f: string) => f.startsWith('node/') && !shells.some((shell) => f.startsWith(shell));
@@ -104,7 +106,7 @@ describe('import directions', () => {
 
   it('level is imported in one file', () => {
     const files = imports.filter(({ target }) => target === 'level').map(({ file }) => file);
-    expect(files).toEqual(['node/storage/level-store.ts']);
+    expect(files).toEqual(['node/storage/level-engine.ts']);
   });
 
   it('gRPC stays in the two transports and proto/', () => {
@@ -123,7 +125,7 @@ describe('import directions', () => {
       'client/transport/',
       'ports/real.ts',
       'client/index.ts', // composes the SDK with the real things
-      'node/storage/level-store.ts',
+      'node/storage/level-engine.ts',
       'node/storage/identity-file.ts',
     ];
     const core = ['counter', 'ports', 'proto', 'node', 'client'].flatMap(sources);

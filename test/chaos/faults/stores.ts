@@ -18,6 +18,8 @@ import type { Fault, Scene } from './fault.js';
 /** Faults that take from a store what it had acknowledged: one node at a time, when all are whole. */
 
 const STORE_PARTS = ['identity.json', 'db'];
+/** Where a node puts a database that it found damaged. Only one at a time. */
+const DAMAGED = 'db.damaged';
 /** Until what a node's peers heard of its batches stands on their disks, with a margin. */
 const REMEMBERED_AFTER_MS = 2_500;
 const HEARD_BOUND_MS = 30_000;
@@ -44,6 +46,12 @@ export function setAside({ nodes, folder }: Pick<Scene, 'nodes' | 'folder'>, nod
     if (existsSync(from)) cpSync(from, join(to, part), { recursive: true });
     rmSync(from, { recursive: true, force: true });
   }
+  discardDamaged(nodes.folder(nodeId));
+}
+
+/** What an operator does once he looked at the disk. */
+function discardDamaged(folder: string): void {
+  rmSync(join(folder, DAMAGED), { recursive: true, force: true });
 }
 
 /** Starts a node whose store was damaged. One that says it cannot be opened is set aside, as it asks for. */
@@ -123,6 +131,7 @@ const bitFlip: Fault = {
       let flips: string[] = [];
       await mustSurvive(scene, nodeId, async () => {
         await scene.nodes.kill(nodeId);
+        discardDamaged(scene.nodes.folder(nodeId));
         flips = flipBits(scene, nodeId);
         scene.say(`${nodeId}: a bit is flipped in ${flips.join(', ') || 'nothing'}`);
         await startDamaged(scene, nodeId);
