@@ -84,8 +84,10 @@ export class ProgressBook {
     progress.tracks.delete(level);
     if (usual) progress.usualAt = Math.max(progress.usualAt, sequence);
     if (quorum) progress.quorumAt = Math.max(progress.quorumAt, sequence);
-    if (claimed || progress.usualAt < sequence) return false;
-    if (progress.quorumAt >= sequence) {
+    // A later flush of what did not change holds the same: two levels may be reached by two flushes.
+    const newest = Math.min(sequence, (series as OwnSeries).changedAt);
+    if (claimed || progress.usualAt < newest) return false;
+    if (progress.quorumAt >= newest) {
       if ((series as OwnSeries).takenAt === sequence) this.#bySeries.delete(series);
       return true;
     }

@@ -11,6 +11,8 @@ export class SimProcess implements Timers {
   paused = false;
   readonly #timers: Timers;
   #inbox: (() => void)[] = [];
+  /** Timers that fell due while it was paused. */
+  #due: (() => void)[] = [];
 
   constructor(name: string, timers: Timers) {
     this.name = name;
@@ -19,11 +21,10 @@ export class SimProcess implements Timers {
 
   after(delayMs: number, callback: () => void): TimerHandle {
     let cancelled = false;
-    const handle = this.#timers.after(delayMs, () =>
-      this.deliver(() => {
-        if (!cancelled) callback();
-      }),
-    );
+    const run = () => {
+      if (!cancelled) callback();
+    };
+    const handle = this.#timers.after(delayMs, () => this.#take(this.#due, run));
     return {
       cancel() {
         cancelled = true;
@@ -32,28 +33,36 @@ export class SimProcess implements Timers {
     };
   }
 
-  /** Runs the callback now, at the resume when paused, never when dead. */
+  /** Runs the callback of something that arrived: now, at the resume when paused, never when dead. */
   deliver(callback: () => void): void {
+    this.#take(this.#inbox, callback);
+  }
+
+  #take(waiting: (() => void)[], callback: () => void): void {
     if (!this.alive) return;
-    if (this.paused) this.#inbox.push(callback);
+    if (this.paused) waiting.push(callback);
     else callback();
   }
 
   kill(): void {
     this.alive = false;
     this.#inbox = [];
+    this.#due = [];
   }
 
   pause(): void {
     this.paused = true;
   }
 
-  /** What came meanwhile is handled in its order, each as an event of its own. */
+  /**
+   * What arrived meanwhile is handled in its order, each as an event of its own; then the timers that fell due.
+   * Node does the same when it wakes: it was waiting for messages, so an answer may be seen before the deadline
+   * that it missed.
+   */
   resume(): void {
     if (!this.alive || !this.paused) return;
     this.paused = false;
-    for (const [i, callback] of this.#inbox.splice(0).entries()) {
-      this.#timers.after(i * 1e-6, () => this.deliver(callback));
-    }
+    const waiting = [...this.#inbox.splice(0), ...this.#due.splice(0)];
+    for (const [i, callback] of waiting.entries()) this.#timers.after(i * 1e-6, () => this.deliver(callback));
   }
 }

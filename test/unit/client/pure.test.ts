@@ -1,12 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { backoffMs } from '../../../client/backoff.js';
+import { Claims } from '../../../client/claims.js';
 import { cutBatches } from '../../../client/flush-part.js';
 import { flushLevels, levelImplies } from '../../../client/levels.js';
 import { newProgress, nextAttempt, trackOf } from '../../../client/progress.js';
+import { ProgressBook } from '../../../client/progress-book.js';
 import { averageOf, checkShape, presentStats, presentValue } from '../../../client/results.js';
 import { chooseCoordinator } from '../../../client/routing.js';
 import { toInt64 } from '../../../counter/int64.js';
+import type { Series } from '../../../counter/producer.js';
 import { encodeBatch } from '../../../proto/entry.js';
 import type { ConsistencyLevel } from '../../../proto/level.js';
 import { SeededRandom } from '../../simulation/seeded-random.js';
@@ -155,6 +158,32 @@ describe('nextAttempt', () => {
     progress.usualAt = 6;
     trackOf(progress, 'ALL').notBeforeMs = 100;
     expect(at(7, ['ALL'], progress)).toEqual({ level: 'ALL', dueMs: 100 });
+  });
+});
+
+describe('ProgressBook', () => {
+  it('is done with a series once it reached both levels, where neither implies the other', () => {
+    const levels = flushLevels('LOCAL_QUORUM', {
+      replication: { dc1: 3, dc2: 3 },
+      localDatacenter: 'dc1',
+    });
+    const book = new ProgressBook({ claims: new Claims(levels), levels, random: new SeededRandom(1) });
+    const series = { changedAt: 5, takenAt: 5 };
+    const acknowledged = (sequence: number, level: ConsistencyLevel) => {
+      series.takenAt = sequence;
+      return book.acknowledged(series as unknown as Series, { sequence, level, nodeId: 'n1' }, 0);
+    };
+    const next = () => book.attemptFor(series as unknown as Series, 10_000)?.level;
+    expect(acknowledged(5, 'LOCAL_QUORUM')).toBe(false);
+    expect(next()).toBe('QUORUM');
+    // The same state again, under the sequence of a later flush.
+    expect(acknowledged(6, 'QUORUM')).toBe(true);
+    expect(book.isOrdinary).toBe(true);
+    // Something was added since: both again.
+    series.changedAt = 7;
+    expect(acknowledged(7, 'QUORUM')).toBe(false);
+    expect(next()).toBe('LOCAL_QUORUM');
+    expect(acknowledged(8, 'LOCAL_QUORUM')).toBe(true);
   });
 });
 
