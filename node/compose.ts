@@ -159,7 +159,7 @@ async function wire(parts: NodeParts, ring: TokenRing, opened: TreeStore): Promi
       await store.renew(doubts);
       gossiper.declare({ storeId: store.storeId });
     },
-    declareWhole: () => store.declareWhole(),
+    declareWhole: (formerIds) => store.declareWhole(formerIds),
   });
   const describe = (): ClusterDescription => ({
     cluster: config.cluster,

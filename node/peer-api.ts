@@ -67,8 +67,10 @@ export class PeerApi {
       case 'read':
         return packRows(await context.replica.read(request.body.queries, request.body.one));
       case 'remembered': {
-        const known = this.#parts.memory.of(from);
-        return known === undefined ? { batch: 0 } : { batch: known.batch, storeId: known.storeId };
+        const { memory } = this.#parts;
+        const { storeId } = request.body;
+        const others = memory.storesOf(from).filter((id) => id !== storeId);
+        return { batch: memory.batchOf(from, storeId), others };
       }
       case 'treeHashes':
         return this.#treeHashes(from, request.body);

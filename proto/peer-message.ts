@@ -91,7 +91,8 @@ const replies = {
     tooLarge: z.array(count),
     batch: bytes,
   }),
-  remembered: z.strictObject({ batch: count, storeId: z.string().optional() }),
+  /** `others`: further stores of the sender that the receiver has heard of. */
+  remembered: z.strictObject({ batch: count, others: z.array(z.string()) }),
   treeHashes: z.strictObject({ hashes: z.array(bytes) }),
   /** `hashes`: 8 bytes per key. `more`: the page is full; ask again after its last key. `whole`: not recovering, no damaged row. */
   leafEntries: z.strictObject({ keys: z.array(bytes), hashes: bytes, more: z.boolean(), whole: z.boolean() }),

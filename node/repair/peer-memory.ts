@@ -2,16 +2,9 @@ import type { Timers } from '../../ports/clock.js';
 import type { Logger } from '../../ports/logger.js';
 import { asTallyringError } from '../../proto/errors.js';
 import type { LocalRecords } from '../storage/store.js';
-import { withFormer } from '../storage/store-state.js';
 
 const PERSIST_EVERY_MS = 1_000;
 const PREFIX = Buffer.from('peer/');
-
-export interface Remembered {
-  storeId: string;
-  /** The highest synced batch heard of this store. */
-  batch: number;
-}
 
 export interface PeerMemoryParts {
   local: LocalRecords;
@@ -19,15 +12,17 @@ export interface PeerMemoryParts {
   logger: Logger;
 }
 
+/** Stores of one node that are remembered; those that were heard of first are forgotten first. */
+const MOST_STORES = 16;
+
 /**
  * The highest batch numbers that this node heard of its peers' stores, on disk at most a second old: what a
  * restarted peer asks for to find out whether its store was rolled back (DESIGN §7).
  */
 export class PeerMemory {
   readonly #parts: PeerMemoryParts;
-  readonly #remembered = new Map<string, Remembered>();
-  /** By node: stores of which it was heard before; late news of them changes nothing. */
-  readonly #former = new Map<string, string[]>();
+  /** node → store → highest batch. News of a former store may come late, so all are kept: nobody can order them. */
+  readonly #remembered = new Map<string, Map<string, number>>();
   readonly #changed = new Set<string>();
   #stopped = false;
 
@@ -39,31 +34,34 @@ export class PeerMemory {
     const to = Buffer.concat([PREFIX, Buffer.from([0xff])]);
     for (const { key, value } of await this.#parts.local.page({ from: PREFIX, to }, 10_000)) {
       const nodeId = key.toString('utf8', PREFIX.length);
-      const remembered = decode(value);
-      if (remembered !== undefined) {
-        const { former, ...newest } = remembered;
-        this.#remembered.set(nodeId, newest);
-        this.#former.set(nodeId, former);
-      } else this.#parts.logger.warn({ nodeId }, 'what this peer said is unreadable on disk: forgotten');
+      const stores = decode(value);
+      if (stores !== undefined) this.#remembered.set(nodeId, stores);
+      else this.#parts.logger.warn({ nodeId }, 'what this peer said is unreadable on disk: forgotten');
     }
   }
 
   heard(nodeId: string, storeId: string, batch: number): void {
-    const known = this.#remembered.get(nodeId);
-    const former = this.#former.get(nodeId) ?? [];
-    if (former.includes(storeId)) return;
-    if (known !== undefined && known.storeId === storeId) {
-      if (batch <= known.batch) return;
-      known.batch = batch;
-    } else {
-      if (known !== undefined) this.#former.set(nodeId, withFormer(former, known.storeId));
-      this.#remembered.set(nodeId, { storeId, batch });
+    let stores = this.#remembered.get(nodeId);
+    if (stores === undefined) {
+      stores = new Map();
+      this.#remembered.set(nodeId, stores);
     }
+    const known = stores.get(storeId);
+    if (known !== undefined && batch <= known) return;
+    stores.set(storeId, batch);
+    const [oldest] = stores.keys();
+    if (stores.size > MOST_STORES) stores.delete(oldest!);
     this.#changed.add(nodeId);
   }
 
-  of(nodeId: string): Remembered | undefined {
-    return this.#remembered.get(nodeId);
+  /** The highest batch heard of this store; 0 for none. */
+  batchOf(nodeId: string, storeId: string): number {
+    return this.#remembered.get(nodeId)?.get(storeId) ?? 0;
+  }
+
+  /** All stores of a node that were heard of. */
+  storesOf(nodeId: string): string[] {
+    return [...(this.#remembered.get(nodeId)?.keys() ?? [])];
   }
 
   start(): void {
@@ -83,9 +81,7 @@ export class PeerMemory {
     if (this.#changed.size === 0) return;
     const writes = [...this.#changed].map((nodeId) => ({
       key: Buffer.concat([PREFIX, Buffer.from(nodeId)]),
-      value: Buffer.from(
-        JSON.stringify({ ...this.#remembered.get(nodeId), former: this.#former.get(nodeId) }),
-      ),
+      value: Buffer.from(JSON.stringify([...this.#remembered.get(nodeId)!])),
     }));
     this.#changed.clear();
     try {
@@ -97,12 +93,13 @@ export class PeerMemory {
 }
 
 /** Undefined for what is no such record: local records have no checksum, and one bad bit must not stop a node. */
-function decode(value: Buffer): (Remembered & { former: string[] }) | undefined {
+function decode(value: Buffer): Map<string, number> | undefined {
   try {
-    const { storeId, batch, former = [] } = JSON.parse(value.toString()) as Record<string, unknown>;
-    if (typeof storeId !== 'string' || !Number.isSafeInteger(batch) || !Array.isArray(former))
-      return undefined;
-    return { storeId, batch: batch as number, former: former.map(String) };
+    const stores = JSON.parse(value.toString()) as unknown;
+    if (!Array.isArray(stores)) return undefined;
+    const isStore = ([storeId, batch]: unknown[]) =>
+      typeof storeId === 'string' && Number.isSafeInteger(batch);
+    return stores.every(isStore) ? new Map(stores as [string, number][]) : undefined;
   } catch {
     return undefined;
   }

@@ -28,8 +28,8 @@ export interface RecoveryParts {
   lossAccepted?: boolean;
   /** Gives the store a new identity, and notes durably why: what it was before is not waited for any more. */
   renewStore(reasons: readonly string[]): Promise<void>;
-  /** Notes durably that the store is whole. */
-  declareWhole(): Promise<void>;
+  /** Notes durably that the store is whole, and which stores it takes the place of. */
+  declareWhole(formerIds: readonly string[]): Promise<void>;
 }
 
 /**
@@ -78,7 +78,7 @@ export class Recovery {
     }
     if (this.#stopped) return false;
     this.#settled = true;
-    await this.#parts.declareWhole();
+    await this.#parts.declareWhole(reasons.length > 0 || lossAccepted ? await this.#namesRemembered() : []);
     this.waitsFor = '';
     return true;
   }
@@ -91,6 +91,19 @@ export class Recovery {
       this.#others().filter((id) => context.membership.isLive(id)),
       () => true,
     );
+  }
+
+  /** What the others call this node's former stores: a wiped one has forgotten what it was called. */
+  async #namesRemembered(): Promise<string[]> {
+    const { context } = this.#parts;
+    const { storeId } = context.replica.store;
+    const live = this.#others().filter((id) => context.membership.isLive(id));
+    const asked = live.map(async (other) => {
+      const { others } = await context.peers.request(other, 'remembered', { storeId }, ASK_MS);
+      return others;
+    });
+    const answers = await Promise.allSettled(asked);
+    return answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []));
   }
 
   #others(): string[] {
@@ -128,11 +141,10 @@ export class Recovery {
     const { storeId, formerStoreIds } = replica.store;
     try {
       const theirs = await peers.request(other, 'remembered', { storeId }, ASK_MS);
-      if (theirs.storeId !== undefined && formerStoreIds.includes(theirs.storeId)) {
-        // It has not heard of this store yet; what became of that one was settled before this one was whole.
-        answered.set(other, undefined);
-      } else if (theirs.storeId !== undefined && theirs.storeId !== storeId) {
-        answered.set(other, `${other} remembers another store of this node`);
+      // What a former store held was settled before this one was whole.
+      const stranger = theirs.others.find((id) => !formerStoreIds.includes(id));
+      if (stranger !== undefined) {
+        answered.set(other, `${other} remembers another store of this node, ${stranger}`);
       } else if (theirs.batch > openedAtBatch) {
         answered.set(
           other,

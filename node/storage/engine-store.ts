@@ -173,8 +173,10 @@ export class EngineStore implements Store {
     await this.#committer.run({ prepare, sync: false });
   }
 
-  async declareWhole(): Promise<void> {
+  async declareWhole(formerIds: readonly string[] = []): Promise<void> {
     let doubts: string[] = [];
+    const { state } = this.#health;
+    for (const id of formerIds) if (id !== state.storeId) state.formerIds = withFormer(state.formerIds, id);
     const prepare = async () => {
       const { writes, resolved } = this.#health.resolve();
       doubts = resolved;

@@ -60,8 +60,11 @@ export interface Store {
    * when nothing was found.
    */
   readonly doubts: readonly string[];
-  /** Says that the store is known to hold all that it must: resolves the doubts that are known now. Durable. */
-  declareWhole(): Promise<void>;
+  /**
+   * Says that the store is known to hold all that it must, in place of former stores of this node: resolves the
+   * doubts that are known now. Durable.
+   */
+  declareWhole(formerIds?: readonly string[]): Promise<void>;
 
   /**
    * Gives the store another storeId, and notes durably why it may lack what it acknowledged under the former

@@ -79,8 +79,8 @@ describe('peer api', () => {
   it('tells each what it remembers of its store', async () => {
     const { b, ask } = await asked();
     b.memory.heard('c', 's1', 12);
-    expect(await ask('remembered', { storeId: 's1' }, 'c')).toEqual({ storeId: 's1', batch: 12 });
-    expect(await ask('remembered', { storeId: 's1' }, 'a')).toEqual({ batch: 0 });
+    expect(await ask('remembered', { storeId: 's1' }, 'c')).toEqual({ batch: 12, others: [] });
+    expect(await ask('remembered', { storeId: 's1' }, 'a')).toEqual({ batch: 0, others: [] });
   });
 
   it('lists what both replicate page by page, each entry once', async () => {

@@ -15,30 +15,28 @@ async function remembering() {
 }
 
 describe('peer memory', () => {
-  it('keeps the highest batch of a store, and the newest store', async () => {
+  it('keeps the highest batch of a store', async () => {
     const { open } = await remembering();
     const memory = await open();
-    expect(memory.of('b')).toBeUndefined();
+    expect(memory.storesOf('b')).toEqual([]);
+    expect(memory.batchOf('b', 's1')).toBe(0);
     memory.heard('b', 's1', 7);
     memory.heard('b', 's1', 5);
-    expect(memory.of('b')).toEqual({ storeId: 's1', batch: 7 });
-    memory.heard('b', 's2', 3);
-    expect(memory.of('b')).toEqual({ storeId: 's2', batch: 3 });
+    expect(memory.batchOf('b', 's1')).toBe(7);
   });
 
-  it('takes late news of a former store for nothing, after a restart too', async () => {
-    const { world, open } = await remembering();
+  it('keeps all stores of a node, in whatever order it hears of them, and forgets the oldest of many', async () => {
+    const { open } = await remembering();
     const memory = await open();
-    memory.start();
-    memory.heard('b', 's1', 7);
     memory.heard('b', 's2', 3);
-    memory.heard('b', 's1', 9);
-    expect(memory.of('b')).toEqual({ storeId: 's2', batch: 3 });
-    await world.time.run(world.time.nowMs + 1_001);
-    memory.stop();
-    const again = await open();
-    again.heard('b', 's1', 9);
-    expect(again.of('b')).toEqual({ storeId: 's2', batch: 3 });
+    memory.heard('b', 's1', 9); // late news of the former one
+    memory.heard('b', 's2', 4);
+    expect(memory.storesOf('b')).toEqual(['s2', 's1']);
+    expect(memory.batchOf('b', 's2')).toBe(4);
+    for (let i = 3; i <= 20; i++) memory.heard('b', `s${i}`, i);
+    expect(memory.storesOf('b')).toHaveLength(16);
+    expect(memory.storesOf('b')).not.toContain('s2');
+    expect(memory.batchOf('b', 's20')).toBe(20);
   });
 
   it('is on disk at most a second later, for a restart and for a kill', async () => {
@@ -50,23 +48,23 @@ describe('peer memory', () => {
       memory.heard('c', 's2', i * 2);
       await world.time.run(world.time.nowMs + 100);
     }
-    const before = memory.of('b')!.batch;
+    const before = memory.batchOf('b', 's1');
     await world.time.run(world.time.nowMs + 1_001);
     const again = await open();
-    expect(again.of('b')).toEqual({ storeId: 's1', batch: before });
-    expect(again.of('c')).toEqual({ storeId: 's2', batch: 100 });
+    expect(again.batchOf('b', 's1')).toBe(before);
+    expect(again.batchOf('c', 's2')).toBe(100);
     memory.stop();
   });
 
   it('forgets a record that it cannot read, and does not keep the node from starting', async () => {
     const { world, local, open } = await remembering();
-    const records = ['{"storeId":"s1","ba', '"s1"', '{"storeId":"s1","batch":"7"}', 'null'];
+    const records = ['[["s1",', '"s1"', '[["s1","7"]]', '[7]', 'null'];
     const writes = records.map((text, i) => ({ key: Buffer.from(`peer/n${i}`), value: Buffer.from(text) }));
-    writes.push({ key: Buffer.from('peer/b'), value: Buffer.from('{"storeId":"s1","batch":7}') });
+    writes.push({ key: Buffer.from('peer/b'), value: Buffer.from('[["s1",7]]') });
     await world.time.settle(local.write(writes, { sync: true }));
     const memory = await open();
-    for (const i of records.keys()) expect(memory.of(`n${i}`)).toBeUndefined();
-    expect(memory.of('b')).toEqual({ storeId: 's1', batch: 7 });
+    for (const i of records.keys()) expect(memory.storesOf(`n${i}`)).toEqual([]);
+    expect(memory.batchOf('b', 's1')).toBe(7);
   });
 
   it('writes nothing when nothing new was heard', async () => {

@@ -29,9 +29,9 @@ async function restarted(options: WorldOptions = {}, parts: Partial<RecoveryPart
       renewed.push(reasons);
       await store.renew(reasons);
     },
-    declareWhole: async () => {
+    declareWhole: async (formerIds) => {
       declared++;
-      await store.declareWhole();
+      await store.declareWhole(formerIds);
     },
     ...parts,
   });
@@ -65,14 +65,14 @@ describe('recovery', () => {
       expect(await world.time.settle(reply)).toEqual({ failures: [] });
     }
     expect(store.syncedBatch).toBeGreaterThan(openedAtBatch);
-    expect(world.node('b').memory.of('a')).toEqual({ storeId: store.storeId, batch: openedAtBatch });
+    expect(world.node('b').memory.batchOf('a', store.storeId)).toBe(openedAtBatch);
     expect(await world.time.settle(run)).toBe(true);
     expect(state()).toEqual({ renewed: 0, declared: 1 });
     expect(a.api).toBeDefined();
     // From now on they hear the truth.
     const last = writes.write([shardEntry({ key: 'x' })], { level: 'ALL', timeoutMs: 500, ring: world.ring });
     await world.time.settle(last);
-    expect(world.node('b').memory.of('a')!.batch).toBe(store.syncedBatch);
+    expect(world.node('b').memory.batchOf('a', store.storeId)).toBe(store.syncedBatch);
   });
 
   it('finds a store that was rolled back although it caught up in numbers', async () => {
@@ -138,6 +138,13 @@ describe('recovery', () => {
     remember('c', 1);
     expect(await world.time.settle(recovery.run(), SECOND)).toBe(true);
     expect(state().renewed).toBe(0);
+  });
+
+  it('learns from the others what a wiped node was called, so that its next start is no doubt', async () => {
+    const { world, store, recovery, remember } = await restarted({}, { doubts: ['the store is new'] });
+    remember('b', 500, 'before-the-wipe');
+    expect(await world.time.settle(recovery.run(), 60 * SECOND)).toBe(true);
+    expect(store.formerStoreIds).toContain('before-the-wipe');
   });
 
   it('waits for the longest request, then merges from enough others that are whole', async () => {
