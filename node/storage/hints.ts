@@ -131,7 +131,8 @@ export class HintStore {
         if (verdict !== 'incoming' && verdict !== 'conflictIncoming') continue;
       }
       const bytes = sizeOf(keys[i]!, entry.value.length) - (former ? sizeOf(keys[i]!, former.length) : 0);
-      if (former === undefined && stats.bytes + bytes > this.#options.limits.maxHintBytesPerTarget) {
+      // A longer state that does not fit leaves the shorter, older one there: anti-entropy brings the rest.
+      if (bytes > 0 && stats.bytes + bytes > this.#options.limits.maxHintBytesPerTarget) {
         left++;
         continue;
       }
