@@ -3,6 +3,7 @@ import { createNode, type TallyNode } from '../../node/node.js';
 import type { OpenedStore, Store } from '../../node/storage/store.js';
 import { silentLogger } from '../../ports/logger.js';
 import type { Entry } from '../../proto/entry.js';
+import { type Answered, DeadlineWatch } from './checkers/deadlines.js';
 import type { Held } from './checkers/limits.js';
 import { VersionWatch } from './checkers/versions.js';
 import type { SimConfiguration } from './configuration.js';
@@ -65,6 +66,7 @@ export class SimCluster {
   readonly nodes: SimNode[];
   readonly disks: SimDisks;
   readonly versions = new VersionWatch();
+  readonly deadlines: DeadlineWatch;
   readonly network: SimNetwork;
   /** Starts that failed, in words: an operator would look into these. */
   readonly failedStarts: string[] = [];
@@ -75,6 +77,7 @@ export class SimCluster {
   constructor(parts: ClusterParts) {
     this.#parts = parts;
     this.network = parts.network;
+    this.deadlines = new DeadlineWatch(parts.config.cluster.limits.maxRequestMs);
     const ids = parts.config.cluster.nodes.map((node) => node.id);
     this.disks = new SimDisks(ids, { cluster: parts.config.cluster, random: parts.random });
     this.nodes = ids.map((nodeId) => new SimNode(nodeId, parts.time.clock()));
@@ -116,7 +119,8 @@ export class SimCluster {
       openStore: (onCommit) => this.#openStore(machine, process, onCommit),
     });
     const { node } = machine;
-    this.network.attach(process, serveNode(node));
+    const answered = (call: Omit<Answered, 'nodeId'>) => this.deadlines.answered({ ...call, nodeId });
+    this.network.attach(process, serveNode(node, { nowMs: () => this.#parts.time.nowMs, answered }));
     node.start().then(
       () => trace.note(`${nodeId} is up (process ${started}): ${node.health().status}`),
       (error: Error) => {

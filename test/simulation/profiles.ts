@@ -1,5 +1,5 @@
 import type { SimConfiguration } from './configuration.js';
-import { type Fault, REPLICA } from './faults.js';
+import { COORDINATOR, type Fault, REPLICA } from './faults.js';
 import { PERFECT_NETWORK } from './network.js';
 import { linksAround } from './partitions.js';
 
@@ -127,6 +127,13 @@ export const PROFILES = {
     config.rate = 4;
     config.registerOwners = 10;
   },
+  /** By schedule: a coordinator sleeps as the first answer to its write arrives, and wakes after the deadline. */
+  'sleeping coordinators': (config) => {
+    lossy({})(config);
+    config.network.maxDelayMs = 20;
+    config.cluster.limits.maxRequestMs = 300;
+    config.cluster.limits.defaultRequestMs = 300;
+  },
   /** Requests are to end long before their callers stop waiting. */
   'patient callers': (config) => {
     lossy({})(config);
@@ -173,7 +180,15 @@ export type ProfileName = keyof typeof PROFILES;
 export function scheduleOfProfile(profile: ProfileName): Fault[] | undefined {
   if (profile === 'unsynced state') return killsBeforeSync();
   if (profile === 'registers, kills') return killsAfterPromises();
+  if (profile === 'sleeping coordinators') return pausesAfterMerges();
   return profile === 'registers, wiped stores' ? wipesAfterAccepts() : undefined;
+}
+
+function pausesAfterMerges(): Fault[] {
+  return Array.from({ length: 30 }, (_, i): Fault => {
+    const trigger = { reply: 'peer.merge', nth: 1 + 5 * i };
+    return { kind: 'pause', atMs: 0, trigger, node: COORDINATOR, durationMs: 600 };
+  });
 }
 
 function wipesAfterAccepts(): Fault[] {

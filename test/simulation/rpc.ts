@@ -10,6 +10,7 @@ import {
   TallyringError,
 } from '../../proto/errors.js';
 import { decodeReply, decodeRequest, encodeBody } from '../../proto/peer-message.js';
+import type { Answered } from './checkers/deadlines.js';
 import { Connections } from './connections.js';
 import type { Serve, SimNetwork } from './network.js';
 import type { SimProcess } from './process.js';
@@ -49,7 +50,10 @@ function unframe(reply: Buffer): Buffer {
 }
 
 /** What a node process answers to peers (`peer.KIND`) and to clients (`client.METHOD`). */
-export function serveNode(node: { handlePeer: PeerHandler; calls: NodeCalls }): Serve {
+export function serveNode(
+  node: { handlePeer: PeerHandler; calls: NodeCalls },
+  watch?: { nowMs(): number; answered(call: Omit<Answered, 'nodeId'>): void },
+): Serve {
   return (from, method, payload, timeoutMs) =>
     frame(async () => {
       const [side, name] = method.split('.') as [string, string];
@@ -58,7 +62,10 @@ export function serveNode(node: { handlePeer: PeerHandler; calls: NodeCalls }): 
       }
       const args = packr.unpack(payload) as unknown[];
       const call = node.calls[name as ClientMethod] as (...args: unknown[]) => Promise<unknown>;
-      return packr.pack([await call.call(node.calls, ...args, { timeoutMs })]);
+      const startMs = watch?.nowMs() ?? 0;
+      const answer = await call.call(node.calls, ...args, { timeoutMs });
+      watch?.answered({ method: name, answer, elapsedMs: watch.nowMs() - startMs, timeoutMs });
+      return packr.pack([answer]);
     });
 }
 

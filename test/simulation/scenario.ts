@@ -242,6 +242,7 @@ class Run {
     const overlapping = overlappingLevels(replication);
     return [
       ...this.#cluster.versions.violations,
+      ...this.#cluster.deadlines.violations,
       ...this.limits.violations,
       ...checkEndings(this.history),
       ...checkRefusals(this.history.increments),

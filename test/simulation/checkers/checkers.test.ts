@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Shard } from '../../../counter/shard.js';
 import { type Entry, encodeShard, shardKey, tokenOf } from '../../../proto/entry.js';
 import { History, type IncrementRecord, overlappingLevels, type ReadRecord } from '../history.js';
+import { DeadlineWatch } from './deadlines.js';
 import { checkEndings } from './endings.js';
 import { checkFinalValues } from './final-value.js';
 import { LimitWatch } from './limits.js';
@@ -172,5 +173,23 @@ describe('the checkers find what they are for', () => {
   it('endings: an operation that never ended', () => {
     const history = historyOf([increment({ ended: undefined }), increment({})], [read(1, 0, 1)]);
     expect(checkEndings(history)).toHaveLength(1);
+  });
+
+  it('deadlines: a yes that comes after them', () => {
+    const told = (method: string, answer: unknown, elapsedMs: number, timeoutMs = 5_000) => {
+      const watch = new DeadlineWatch(2_000);
+      watch.answered({ nodeId: 'n1', method, answer, elapsedMs, timeoutMs });
+      return watch.violations.length;
+    };
+    const yes = { failures: [] };
+    const no = { failures: [{ indexes: [0], error: {} }] };
+    expect(told('flush', yes, 1_999)).toBe(0);
+    expect(told('flush', yes, 2_100)).toBe(1);
+    expect(told('flush', yes, 700, 500)).toBe(1);
+    expect(told('flush', no, 9_000)).toBe(0);
+    expect(told('get', [{ error: {} }], 9_000)).toBe(0);
+    expect(told('get', [{ error: {} }, { ok: {} }], 9_000)).toBe(1);
+    expect(told('writeRegister', undefined, 2_100)).toBe(1);
+    expect(told('describe', {}, 9_000)).toBe(0);
   });
 });

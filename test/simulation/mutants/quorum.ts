@@ -35,6 +35,19 @@ export const QUORUM: readonly Mutant[] = [
     within: 5,
   },
   {
+    name: 'tally-counts-late-answers',
+    bug: 'a tally counts an answer that came after its deadline',
+    edits: [
+      {
+        file: 'node/quorum/tally.ts',
+        find: 'if (good && nowMs > this.deadlineMs) return this.verdict;',
+        replace: '',
+      },
+    ],
+    profile: 'sleeping coordinators',
+    within: 5,
+  },
+  {
     name: 'read-repair-writes-stale',
     bug: 'read repair writes back to a stale replica what that replica holds already',
     edits: [
