@@ -21,7 +21,7 @@ export const REGISTERS: readonly Mutant[] = [
     edits: [
       {
         file: 'node/quorum/registers.ts',
-        find: "if (met && verdict === 'settled') return newest;",
+        find: 'if (met && isSettled(answers)) return newest;',
         replace: 'if (met) return newest;',
       },
     ],
@@ -65,7 +65,7 @@ export const REGISTERS: readonly Mutant[] = [
       },
     ],
     profile: 'registers, kills',
-    within: 15,
+    within: 24,
   },
   {
     name: 'wiped-replica-votes',

@@ -13,7 +13,7 @@ export const REPAIR: readonly Mutant[] = [
       },
     ],
     profile: 'restored snapshots',
-    within: 9,
+    within: 21,
   },
   {
     name: 'recovery-from-one',

@@ -139,7 +139,7 @@ export const STORAGE: readonly Mutant[] = [
       },
     ],
     profile: 'hints alone',
-    within: 18,
+    within: 60,
   },
   {
     name: 'gap-ignored',
