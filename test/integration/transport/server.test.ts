@@ -506,7 +506,12 @@ describe('what every gRPC tool knows', () => {
     stream.write({ fileContainingSymbol: 'tallyring.v1.Counter' });
     await until(() => replies.length === 2);
     const names = replies[0]?.listServicesResponse?.service?.map(({ name }) => name) ?? [];
-    const ours = ['tallyring.peer.v1.Peer', 'tallyring.v1.Counter', 'tallyring.v1.Operator'];
+    const ours = [
+      'tallyring.peer.v1.Peer',
+      'tallyring.v1.Counter',
+      'tallyring.v1.Operator',
+      'tallyring.v1.Register',
+    ];
     expect(names.sort()).toEqual(['grpc.health.v1.Health', ...ours]);
     const files = replies[1]?.fileDescriptorResponse?.fileDescriptorProto ?? [];
     expect(files).toHaveLength(1);
