@@ -115,9 +115,7 @@ export class FakeCluster implements ClientTransport {
           fault,
         );
       },
-      acquireRegister: () => Promise.reject(NO_REGISTERS),
-      writeRegister: () => Promise.reject(NO_REGISTERS),
-      readRegister: () => Promise.reject(NO_REGISTERS),
+      ...NO_REGISTERS,
       increment: () => Promise.reject(new TallyringError('INTERNAL', 'the SDK makes no plain increments')),
       get: (queries, level, options) =>
         this.#call(node, 'get', options, () => queries.map((query) => this.#get(query, level))),
@@ -300,4 +298,5 @@ export function windowsOf(
   }));
 }
 
-const NO_REGISTERS = new TallyringError('INTERNAL', 'this cluster has no registers');
+const refused = () => Promise.reject(new TallyringError('INTERNAL', 'this cluster has no registers'));
+const NO_REGISTERS = { acquireRegister: refused, writeRegister: refused, readRegister: refused };
