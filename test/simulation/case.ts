@@ -44,8 +44,7 @@ export function applyCut(config: SimConfiguration, { without = [], limits = {}, 
 
 export interface CaseOptions {
   story?: boolean;
-  /** Made anew for each run: some plants remember. */
-  plants?: () => Plants;
+  plants?: Plants;
   adjust?: RunOptions['adjust'];
 }
 
@@ -59,7 +58,7 @@ export function runCase({ seed, scale, schedule, cut }: Case, options: CaseOptio
   };
   if (scale !== undefined) run.scale = scale;
   if (schedule !== undefined) run.schedule = schedule;
-  if (options.plants) run.plants = options.plants();
+  if (options.plants) run.plants = options.plants;
   return runSeed(seed, run);
 }
 

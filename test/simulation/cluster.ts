@@ -94,7 +94,7 @@ export class SimCluster {
 
   /** Starts a process; it comes up in its own time. `newCluster` only when the cluster is made. */
   start(nodeId: string, newCluster = false): void {
-    const { config, trace, random, plants } = this.#parts;
+    const { config, trace, random } = this.#parts;
     const machine = this.node(nodeId);
     const generation = Math.max(machine.generation + 1, Math.floor(machine.clock.wallMs() / 1000));
     machine.generation = generation;
@@ -109,7 +109,6 @@ export class SimCluster {
       nodeId,
       generation,
       newCluster,
-      acceptLoss: plants.acceptLoss ?? false,
       clock: machine.clock,
       timers: process,
       random: random.fork(`${nodeId}/${started}`),

@@ -68,8 +68,6 @@ export class SimNetwork {
   faults: NetworkFaults = { ...PERFECT_NETWORK };
   /** Bytes on their way from one process to another beyond which a further request is refused. */
   maxQueueBytes = 32 * 1024 * 1024;
-  /** What a planted bug does to a request's bytes on the way; the same bytes otherwise. */
-  tamper: ((method: string, payload: Buffer) => Buffer) | undefined;
   /** Told of every reply that was delivered. */
   onReply: ((reply: Reply) => void) | undefined;
   /** What befell single messages, by name. */
@@ -200,7 +198,7 @@ export class SimNetwork {
     const { serve } = host;
     host.process.deliver(() => {
       call.delivered = true;
-      const payload = Buffer.from(this.tamper ? this.tamper(call.method, call.payload) : call.payload);
+      const payload = Buffer.from(call.payload);
       this.#trace.delivered(`${call.from.name} > ${call.to}: ${call.method}`, payload);
       void serve(call.from.name, call.method, payload, call.timeoutMs).then((reply) => {
         if (!host.process.alive) return;

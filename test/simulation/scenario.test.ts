@@ -1,9 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { runCase } from './case.js';
-import type { SimConfiguration } from './configuration.js';
 import { COORDINATOR, type Fault } from './faults.js';
 import { KNOWN_SEEDS } from './known-seeds.js';
-import * as plants from './plants.js';
 import { type RunOptions, runSeed } from './scenario.js';
 
 const SEEDS = 30;
@@ -65,61 +63,5 @@ describe('simulated clusters', () => {
     }
     expect(totals.acknowledged).toBeGreaterThan(200);
     expect(totals.reads - totals.failedReads).toBeGreaterThan(200);
-  });
-});
-
-/** Seeds within which a planted bug must show, at the latest. */
-interface Planted {
-  bug: string;
-  plant: () => plants.Plants;
-  within: number;
-  adjust?: (config: SimConfiguration) => void;
-}
-
-/** Only these faults, and many of them, on a network that loses a fifth. */
-function only(faultEveryMs: SimConfiguration['faultEveryMs']): NonNullable<Planted['adjust']> {
-  return (config) => {
-    config.faultEveryMs = faultEveryMs;
-    config.network.lossRate = 0.2;
-    config.cluster.limits.antiEntropyIntervalMs = 10_000;
-  };
-}
-
-const PLANTED: Planted[] = [
-  {
-    bug: 'a replica acknowledges before it has synced',
-    plant: () => plants.ackBeforeSync,
-    within: 15,
-    adjust: (config) => {
-      only({ 'slow disk': 500, kill: 700 })(config);
-      config.rate = 8;
-      config.readers = 2;
-      config.levels = ['QUORUM', 'TWO'];
-    },
-  },
-  {
-    bug: 'a replica that lost its store takes itself for whole',
-    plant: () => plants.blindToLoss,
-    within: 20,
-    adjust: (config) => {
-      only({ wipe: 500 })(config);
-      config.rate = 8;
-      config.readers = 2;
-      config.levels = ['QUORUM'];
-      config.registerOwners = 0;
-    },
-  },
-  { bug: 'merges lose a shard', plant: () => plants.dropsShard, within: 5 },
-  { bug: 'a producerId is used by two processes', plant: plants.reusedProducerId, within: 5 },
-];
-
-describe('a planted bug is caught', () => {
-  it.each(PLANTED)('$bug, within $within seeds', { timeout: 60_000 }, async ({ plant, within, adjust }) => {
-    for (let seed = 1; seed <= within; seed++) {
-      const options: RunOptions = { plants: plant() };
-      if (adjust) options.adjust = adjust;
-      if ((await violationsOf(seed, options)).length > 0) return;
-    }
-    expect.unreachable(`not caught within ${within} seeds`);
   });
 });

@@ -110,7 +110,6 @@ class Run {
   readonly #random: SeededRandom;
   readonly #network: SimNetwork;
   readonly #cluster: SimCluster;
-  readonly #plants: Plants;
 
   constructor(config: SimConfiguration, schedule: readonly Fault[], options: RunOptions) {
     const random = new SeededRandom(config.seed);
@@ -119,7 +118,6 @@ class Run {
     const network = new SimNetwork({ time, random: random.fork('network'), trace });
     network.maxQueueBytes = config.cluster.limits.maxPeerQueueBytes;
     const plants = options.plants ?? {};
-    network.tamper = plants.tamper;
     this.#config = config;
     this.#schedule = schedule;
     this.#random = random;
@@ -127,7 +125,6 @@ class Run {
     this.trace = trace;
     this.history = new History(() => time.nowMs);
     this.#network = network;
-    this.#plants = plants;
     this.#cluster = new SimCluster({ config, time, random: random.fork('cluster'), trace, network, plants });
   }
 
@@ -192,7 +189,7 @@ class Run {
       { length: this.#config.registerOwners },
       (_, i) => new RegisterOwner(parts, `owner-${i + 1}`),
     );
-    const sdk = new SdkClients(parts, this.#plants);
+    const sdk = new SdkClients(parts);
     return { sdk, owners, others: [...others, ...owners, ...readers], burst: burstClient(parts) };
   }
 

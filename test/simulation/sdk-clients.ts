@@ -3,7 +3,6 @@ import { PendingError } from '../../client/errors.js';
 import { silentLogger } from '../../ports/logger.js';
 import { asTallyringError, errorToData } from '../../proto/errors.js';
 import type { IncrementRecord } from './history.js';
-import type { Plants } from './plants.js';
 import { SimProcess } from './process.js';
 import { simClientTransport } from './rpc.js';
 import type { SeededRandom } from './seeded-random.js';
@@ -27,14 +26,12 @@ interface Running {
  */
 export class SdkClients {
   readonly #parts: WorkloadParts;
-  readonly #plants: Plants;
   readonly #running = new Map<string, Running>();
   #started = 0;
   #stopped = false;
 
-  constructor(parts: WorkloadParts, plants: Plants) {
+  constructor(parts: WorkloadParts) {
     this.#parts = parts;
-    this.#plants = plants;
     for (let i = 0; i < parts.config.sdkClients; i++) this.#start(`sdk-${i + 1}`, parts.time.clock());
   }
 
@@ -74,8 +71,7 @@ export class SdkClients {
     network.attach(process);
     const running: Running = { name, clock, process, random, workload: undefined, waiting: new Set() };
     this.#running.set(name, running);
-    const plain = simClientTransport(network, process, nodeAt);
-    const transport = this.#plants.clientTransport?.(plain) ?? plain;
+    const transport = simClientTransport(network, process, nodeAt);
     const open = () => {
       const options = {
         contactPoints: config.cluster.nodes.map((node) => `${node.host}:${node.port}`),

@@ -30,8 +30,7 @@ describe('shrinking', () => {
       config.readers = 2;
       config.levels = ['QUORUM', 'TWO'];
     };
-    const run = (one: Case, story: boolean) =>
-      runCase(one, { story, plants: () => plants.ackBeforeSync, adjust });
+    const run = (one: Case, story: boolean) => runCase(one, { story, plants: plants.ackBeforeSync, adjust });
     for (let seed = 7; seed <= 12; seed++) {
       const shrunk = await shrink({ seed }, { run, maxRuns: 25 });
       if (shrunk === undefined) continue;
