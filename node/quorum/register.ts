@@ -35,7 +35,7 @@ export function mayPromise(state: RegisterState, epoch: number): boolean {
 
 /**
  * Whether a replica takes a record: it promised no higher epoch, and knows of no newer store of a node whose
- * promise the owner counts. `numberOf` gives the store number that it knows for a node, 0 for none; its own
+ * promise the owner counts. `numberOf` gives the greatest store number that it knows for a node; its own
  * must be the very one that is named, if it is.
  */
 export function mayAccept(
