@@ -13,9 +13,10 @@ import type {
   StatsQuery,
 } from '../proto/calls.js';
 import { decodeBatch, type Entry, KIND } from '../proto/entry.js';
-import { asTallyringError, errorToData, TallyringError } from '../proto/errors.js';
+import { errorToData, TallyringError } from '../proto/errors.js';
 import type { ConsistencyLevel } from '../proto/level.js';
 import type { RowQuery } from '../proto/peer-message.js';
+import { measured } from './measured.js';
 import { attempt, oks, weave } from './outcomes.js';
 import { assembleStats, cellRow, cellValue, planStats, type StatsPlan, slicesOf } from './queries.js';
 import { requirementOf } from './quorum/consistency.js';
@@ -210,23 +211,13 @@ export class ClientApi implements ClientCalls {
   }
 
   /** Checks the level, and counts and times a call. */
-  async #measured<T>(call: string, level: ConsistencyLevel, run: () => Promise<T>): Promise<T> {
+  #measured<T>(call: string, level: ConsistencyLevel, run: () => Promise<T>): Promise<T> {
     const { context } = this.#parts;
-    const { clock, metrics } = context;
-    const startMs = clock.monotonicMs();
     this.calls++;
-    let code = 'OK';
-    try {
+    return measured(context, { call, level }, async () => {
       requirementOf(level, context.ring().replication, context.datacenter);
-      return await run();
-    } catch (error) {
-      const known = asTallyringError(error);
-      code = known.code;
-      throw known;
-    } finally {
-      metrics.requests.inc({ call, level, code });
-      metrics.requestSeconds.observe({ call, level }, (clock.monotonicMs() - startMs) / 1000);
-    }
+      return run();
+    });
   }
 }
 

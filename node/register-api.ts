@@ -1,7 +1,7 @@
 import { checkKey } from '../counter/validate.js';
 import type { CallOptions, RegisterCalls } from '../proto/calls.js';
-import { asTallyringError } from '../proto/errors.js';
 import type { RegisterRecord } from '../proto/register.js';
+import { measured } from './measured.js';
 import type { NodeContext } from './quorum/context.js';
 import type { Registers } from './quorum/registers.js';
 
@@ -27,21 +27,10 @@ export class RegisterApi implements RegisterCalls {
     return this.#measured('readRegister', name, () => this.#registers.read(name, timeoutMs));
   }
 
-  async #measured<T>(call: string, name: string, run: () => Promise<T>): Promise<T> {
-    const { clock, metrics } = this.#context;
-    const startMs = clock.monotonicMs();
-    const level = 'QUORUM';
-    let code = 'OK';
-    try {
+  #measured<T>(call: string, name: string, run: () => Promise<T>): Promise<T> {
+    return measured(this.#context, { call, level: 'QUORUM' }, async () => {
       checkKey(name);
-      return await run();
-    } catch (error) {
-      const known = asTallyringError(error);
-      code = known.code;
-      throw known;
-    } finally {
-      metrics.requests.inc({ call, level, code });
-      metrics.requestSeconds.observe({ call, level }, (clock.monotonicMs() - startMs) / 1000);
-    }
+      return run();
+    });
   }
 }
