@@ -11,11 +11,14 @@ import { hasEnded, lastLines, residentMiB, stopProcess, waitUntil } from './proc
 const FIRST_PORT = 23_101;
 const NODE_IDS = ['n1', 'n2', 'n3'];
 const START_TIMEOUT_MS = 60_000;
-const COMMAND = fileURLToPath(new URL('../cli/main.js', import.meta.url));
+export const COMMAND = fileURLToPath(new URL('../cli/main.js', import.meta.url));
 
 /** A three-node cluster, N = 3, of a benchmark's own. */
 export interface BenchCluster {
   readonly addresses: readonly string[];
+  /** What every command about it is given. */
+  readonly options: readonly string[];
+  readonly folder: string;
   /** Resident MiB of each node's process. */
   memoryMiB(): number[];
   stop(): Promise<void>;
@@ -32,14 +35,16 @@ interface StartedNode {
 export async function startCluster(
   context: BenchContext,
   rollups: readonly Granularity[],
+  services?: object,
 ): Promise<BenchCluster> {
   context.progress('starting three nodes');
   const folder = join(context.workFolder, 'cluster');
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   const configFile = join(folder, 'cluster.yml');
-  writeFileSync(configFile, stringify(clusterConfig(rollups)));
-  const nodes = NODE_IDS.map((nodeId, index) => startNode(context, { nodeId, index, configFile, folder }));
+  writeFileSync(configFile, stringify({ ...clusterConfig(rollups), ...(services && { services }) }));
+  const options = ['--config', configFile, '--data', join(folder, 'state')];
+  const nodes = NODE_IDS.map((nodeId, index) => startNode(context, { nodeId, index, options, folder }));
   const stop = async () => {
     await Promise.all(nodes.map((node) => stopProcess(node.process)));
     rmSync(folder, { recursive: true, force: true });
@@ -52,6 +57,8 @@ export async function startCluster(
   }
   return {
     addresses: nodes.map((node) => node.address),
+    options,
+    folder,
     memoryMiB: () => nodes.map((node) => residentMiB(node.process.pid!)),
     stop,
   };
@@ -70,22 +77,13 @@ function clusterConfig(rollups: readonly Granularity[]) {
 interface NodeStart {
   nodeId: string;
   index: number;
-  configFile: string;
+  options: readonly string[];
   folder: string;
 }
 
-function startNode(context: BenchContext, { nodeId, index, configFile, folder }: NodeStart): StartedNode {
+function startNode(context: BenchContext, { nodeId, index, options, folder }: NodeStart): StartedNode {
   const logFile = join(folder, `${nodeId}.log`);
-  const args = [
-    COMMAND,
-    'node',
-    nodeId,
-    '--config',
-    configFile,
-    '--data',
-    join(folder, 'state'),
-    '--new-cluster',
-  ];
+  const args = [COMMAND, 'node', nodeId, ...options, '--new-cluster'];
   return {
     nodeId,
     address: `127.0.0.1:${FIRST_PORT + index}`,

@@ -30,6 +30,10 @@ export const BARS = {
   skewedEvents: { kind: 'at least', first: 300_000, goal: 1_000_000 },
   unaryOverEcho: { kind: 'at least', first: 40, goal: 70 },
   readP99: { kind: 'at most', first: 50, goal: 10 },
+  /** The whole pipeline: from the append over HTTP until counted at QUORUM. */
+  pipelineEvents: { kind: 'at least', goal: 50_000 },
+  statsP99: { kind: 'at most', goal: 20 },
+  eventVisible: { kind: 'at most', goal: 2_000 },
   nodeMemory: { kind: 'at most', first: 300, goal: 150 },
 } as const satisfies Record<string, Bar>;
 

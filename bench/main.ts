@@ -9,6 +9,7 @@ import { distinctCells } from './cells.js';
 import { skewedEvents } from './events.js';
 import type { Figure } from './figures.js';
 import { nodeMemory } from './memory.js';
+import { pipeline } from './pipeline.js';
 import { busyNote, PEERS, type Peer, planRun } from './plan.js';
 import { ProcessGroup } from './processes.js';
 import { createProgressLine } from './progress-line.js';
@@ -17,7 +18,7 @@ import { missingForRedis, redis } from './redis.js';
 import { renderTable } from './report.js';
 import { plainIncrements } from './unary.js';
 
-const OWN = [distinctCells, skewedEvents, plainIncrements, quorumReads, nodeMemory];
+const OWN = [distinctCells, skewedEvents, plainIncrements, quorumReads, pipeline, nodeMemory];
 const BENCHMARKS = new Map<string, Benchmark>([...OWN, redis, cassandra].map((each) => [each.name, each]));
 const STATE_FOLDER = fileURLToPath(new URL('../../.tallyring', import.meta.url));
 

@@ -1,4 +1,5 @@
 import { type Int64, toInt64 } from '../counter/int64.js';
+import { timeOf } from '../counter/time.js';
 import { GRANULARITIES, type Granularity, isGranularity } from '../counter/window.js';
 import { type ConsistencyLevel, isLevel, LEVELS } from '../proto/level.js';
 import { usage } from './exit.js';
@@ -38,25 +39,6 @@ export function formatDuration(ms: number): string {
 
 export function isoTime(ms: number): string {
   return new Date(ms).toISOString();
-}
-
-const ISO = /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)(Z|[+-]\d\d:\d\d)?)?$/;
-
-/** Epoch milliseconds of an ISO 8601 time (UTC unless it says a zone) or of integer milliseconds; `undefined` if neither. */
-export function timeOf(value: unknown): number | undefined {
-  if (typeof value === 'number')
-    return Number.isSafeInteger(value) && Math.abs(value) <= 8.64e15 ? value : undefined;
-  if (typeof value !== 'string') return undefined;
-  if (/^-?\d{1,16}$/.test(value)) return timeOf(Number(value));
-  const parts = ISO.exec(value);
-  if (parts === null) return undefined;
-  const [, year, month, day, clock = '00:00', zone = 'Z'] = parts;
-  const date = `${year}-${month}-${day}`;
-  // Date rolls 30 February over into March; that is no time.
-  const midnight = Date.parse(`${date}T00:00Z`);
-  if (Number.isNaN(midnight) || new Date(midnight).toISOString().slice(0, 10) !== date) return undefined;
-  const ms = Date.parse(`${date}T${clock}${zone}`);
-  return Number.isNaN(ms) ? undefined : ms;
 }
 
 /** A time on the command line. Throws INVALID_ARGUMENT. */

@@ -1,9 +1,9 @@
 import { type Int64, toInt64 } from '../counter/int64.js';
+import { timeOf } from '../counter/time.js';
 import { checkEventType, checkKey, checkTimestamp, checkValue } from '../counter/validate.js';
 import { asTallyringError } from '../proto/errors.js';
 import type { SinkEvent } from './environment.js';
 import { usage } from './exit.js';
-import { timeOf } from './format.js';
 import type { Line } from './lines.js';
 
 /** Why a line was not counted: `kind` groups the summary, `message` tells of this very line. */
@@ -12,7 +12,7 @@ export interface Rejection {
   message: string;
 }
 
-export type ParsedEvent = { event: SinkEvent } | { rejected: Rejection };
+export type ParsedEvent = { event: Omit<SinkEvent, 'line'> } | { rejected: Rejection };
 
 function reject(kind: string, error: unknown): ParsedEvent {
   return { rejected: { kind, message: asTallyringError(error).message } };
@@ -51,7 +51,8 @@ export function parseEventLine(line: Line, nowMs: number): ParsedEvent {
     // An unknown text stays as it is: the check words the refusal.
     const timestampMs = checkTimestamp(timeOf(fields.timestamp) ?? fields.timestamp, nowMs);
     kind = 'bad value';
-    return { event: { key, eventType, value: eventValue(fields.value), timestampMs } };
+    const { eventId, attributes } = fields;
+    return { event: { key, eventType, value: eventValue(fields.value), timestampMs, eventId, attributes } };
   } catch (error) {
     return reject(kind, error);
   }

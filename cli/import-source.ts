@@ -18,15 +18,16 @@ export interface Source {
 export function openSource(environment: Environment, file: string): Source {
   let bytesRead = 0;
   let totalBytes: number | undefined;
-  let raw: AsyncIterable<Uint8Array>;
-  if (file === '-') {
-    raw = environment.stdin;
-  } else {
+  let open = (): AsyncIterable<Uint8Array> => environment.stdin;
+  if (file !== '-') {
     const path = resolve(environment.cwd, file);
     totalBytes = sizeOf(path);
-    raw = createReadStream(path, { highWaterMark: 16 * 1024 });
+    open = () => createReadStream(path, { highWaterMark: 16 * 1024 });
   }
+  let raw: AsyncIterable<Uint8Array> | undefined;
   async function* counted() {
+    // Not before somebody reads: until then nobody would hear of its failure.
+    raw = open();
     for await (const chunk of raw) {
       bytesRead += chunk.length;
       yield chunk;
@@ -36,7 +37,7 @@ export function openSource(environment: Environment, file: string): Source {
     chunks: gunzipIfNeeded(counted()),
     totalBytes,
     bytesRead: () => bytesRead,
-    stop: () => (raw as Partial<Readable>).destroy?.(),
+    stop: () => (raw as Partial<Readable> | undefined)?.destroy?.(),
   };
 }
 

@@ -1,9 +1,9 @@
 import { asTallyringError } from '../proto/errors.js';
 import { commandLine } from './command-line.js';
-import type { CommonOptions } from './contact.js';
 import type { Environment } from './environment.js';
 import { formatCount, formatDuration, plural } from './format.js';
 import type { Rejections } from './import-line.js';
+import type { ViaLogOptions } from './import-via-log.js';
 
 /** What `import` says at its end. Pure. */
 export interface Summary {
@@ -23,17 +23,27 @@ export interface Summary {
   next?: { line: number; command: string };
   /** The line to start at, when the file has not that many. */
   missing?: number;
+  /** What holds for whoever sends the same again; of events that went through the log. */
+  rerun?: string;
 }
 
 /** The command that counts the rest of a file: this one, from another line. */
 export function goOnCommand(
   environment: Environment,
   { file, nextLine }: { file: string; nextLine: number },
-  options: CommonOptions & { consistency?: string; rate?: string; datacenter?: string },
+  options: ViaLogOptions & { consistency?: string; rate?: string },
 ): string {
   const words = ['import', file, '--from-line', String(nextLine)];
-  const { contact = options.host, rate, datacenter, consistency, timeout } = options;
-  for (const [name, value] of Object.entries({ contact, rate, datacenter, consistency, timeout })) {
+  const { contact = options.host, via, url, rate, datacenter, consistency, timeout } = options;
+  for (const [name, value] of Object.entries({
+    contact,
+    via,
+    url,
+    rate,
+    datacenter,
+    consistency,
+    timeout,
+  })) {
     if (value !== undefined && value !== 'QUORUM') words.push(`--${name}`, value);
   }
   if (options.json === true) words.push('--json');
@@ -65,17 +75,20 @@ export function summaryJson(summary: Summary) {
     eventsPerSecond: perSecond(summary),
     ...(broken !== undefined && { broken: brokenText(broken) }),
     ...(unacknowledged !== undefined && { unacknowledged: asTallyringError(unacknowledged).message }),
+    ...(summary.rerun !== undefined && { rerun: summary.rerun }),
     ...(next !== undefined && { nextLine: next.line, goOn: next.command }),
   };
 }
 
 export function summaryText(summary: Summary): string {
-  const { events, keys, rejections, elapsedMs, lines, broken, unacknowledged, next, missing } = summary;
+  const { events, keys, rejections, elapsedMs, lines, broken, unacknowledged, next, missing, rerun } =
+    summary;
   const out: string[] = [];
   const isSure = unacknowledged === undefined;
   const ofKeys = `${summary.isOverKeys ? 'over ' : ''}${plural(keys, 'key')}`;
+  const done = rerun === undefined ? 'counted' : 'the log has';
   out.push(
-    `${isSure ? 'counted' : 'took'} ${plural(events, 'event')} of ${ofKeys} in ${formatDuration(elapsedMs)} (${formatCount(perSecond(summary))} events/s)`,
+    `${isSure ? done : 'took'} ${plural(events, 'event')} of ${ofKeys} in ${formatDuration(elapsedMs)} (${formatCount(perSecond(summary))} events/s)`,
   );
   if (rejections.total > 0) {
     const kinds = [...rejections.byKind].map(([kind, count]) => `${formatCount(count)} ${kind}`).join(', ');
@@ -90,10 +103,12 @@ export function summaryText(summary: Summary): string {
   if (unacknowledged !== undefined) out.push(`IN DOUBT: ${asTallyringError(unacknowledged).message}`);
   if (next !== undefined) {
     const before = isSure ? 'everything up to there was counted' : 'what is in doubt lies before there';
+    const again = rerun === undefined ? ', and a rerun from the start counts it again' : '';
     out.push(
-      `got as far as line ${formatCount(next.line - 1)}; ${before}, and a rerun from the start counts it again. Go on with:`,
+      `got as far as line ${formatCount(next.line - 1)}; ${before}${again}. Go on with:`,
       `  ${next.command}`,
     );
   }
+  if (rerun !== undefined) out.push(rerun);
   return `${out.join('\n')}\n`;
 }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asTallyringError } from '../proto/errors.js';
-import { addressesOf, type CommonOptions, withContact } from './contact.js';
+import { addressesOf, withContact } from './contact.js';
 import { type LevelOption, levelOf } from './counters.js';
 import type { Environment, EventSink, SinkOptions } from './environment.js';
 import { EXIT, type ExitCode, usage } from './exit.js';
@@ -8,15 +8,16 @@ import { parsePositive } from './format.js';
 import { parseEventLine, Rejections } from './import-line.js';
 import { openSource, type Source } from './import-source.js';
 import { goOnCommand, type Summary, summaryJson, summaryText } from './import-summary.js';
+import { isViaLog, openLogSink, rerunText, type ViaLogOptions } from './import-via-log.js';
 import { isBlank, type Line, linesOf } from './lines.js';
+import { LogSink } from './log-sink.js';
 import { createPace } from './pace.js';
 import { createProgress, type Progress } from './progress.js';
 
-/** `import FILE`: counts a file's events through the SDK. */
+/** `import FILE`: counts a file's events through the SDK, or sends them through the log. */
 
-export interface ImportOptions extends CommonOptions, LevelOption {
+export interface ImportOptions extends ViaLogOptions, LevelOption {
   rate?: string;
-  datacenter?: string;
   /** Line of the unpacked file at which counting starts, from 1. */
   fromLine?: string;
 }
@@ -51,18 +52,13 @@ export async function importFile(
 ): Promise<ExitCode> {
   const rate = options.rate === undefined ? undefined : parsePositive('--rate', options.rate);
   const fromLine = parseFromLine(options.fromLine);
-  const consistency = levelOf(options);
-  const contactPoints = await addressesOf(environment, options);
+  const viaLog = isViaLog(options);
+  const level = levelOf(options);
   const source = openSource(environment, file);
   const progress = createProgress(environment);
-  const onNode = (nodeId: string, up: boolean) =>
-    progress.note(`node ${nodeId} is ${up ? 'up again' : 'down; counting goes on'}`);
-  const localDatacenter = options.datacenter;
-  const sink = await openSink(environment, options, { contactPoints, localDatacenter, consistency, onNode });
-  const work: Work = {
+  const work: Omit<Work, 'sink'> = {
     environment,
     source,
-    sink,
     progress,
     rate,
     startedMs: performance.now(),
@@ -74,7 +70,18 @@ export async function importFile(
     interrupted: false,
     abort: new AbortController(),
   };
-  return finish(work, file, options);
+  const note = (text: string) => progress.note(text);
+  const sink = viaLog
+    ? await openLogSink(environment, { file, options }, { note, giveUp: work.abort.signal, onRejected })
+    : await openSdkSink(environment, options, { level, note });
+  work.startedMs = performance.now();
+  return finish(Object.assign(work, { sink }), file, options);
+
+  /** Told late, of an event that was taken for counted. */
+  function onRejected(line: number, message: string): void {
+    work.events--;
+    work.rejections.add(line, { kind: 'refused by the service', message });
+  }
 }
 
 function parseFromLine(text: string | undefined): number {
@@ -85,14 +92,18 @@ function parseFromLine(text: string | undefined): number {
   return line;
 }
 
-/** The sink. When no node answers at all, says so as the other verbs do, not once per node. */
-async function openSink(
+/** When no node answers at all, says so as the other verbs do, not once per node. */
+async function openSdkSink(
   environment: Environment,
   options: ImportOptions,
-  sink: SinkOptions,
+  { level, note }: { level: SinkOptions['consistency']; note(text: string): void },
 ): Promise<EventSink> {
+  const contactPoints = await addressesOf(environment, options);
+  const onNode = (nodeId: string, up: boolean) =>
+    note(`node ${nodeId} is ${up ? 'up again' : 'down; counting goes on'}`);
+  const localDatacenter = options.datacenter;
   try {
-    return await environment.openSink(sink);
+    return await environment.openSink({ contactPoints, localDatacenter, consistency: level, onNode });
   } catch (error) {
     if (asTallyringError(error).code === 'UNAVAILABLE') {
       await withContact(environment, options, (contact) =>
@@ -132,6 +143,7 @@ async function finish(work: Work, file: string, options: ImportOptions): Promise
   const summary = summaryOf(work, { broken, unacknowledged }, (nextLine) =>
     goOnCommand(environment, { file, nextLine }, options),
   );
+  if (sink instanceof LogSink) summary.rerun = rerunText(file, summary.events, sink.dedupWindow);
   await environment.stdout.write(
     options.json ? `${JSON.stringify(summaryJson(summary))}\n` : summaryText(summary),
   );
@@ -198,7 +210,7 @@ async function countAll(work: Work): Promise<void> {
         continue;
       }
       try {
-        const full = work.sink.count(parsed.event);
+        const full = work.sink.count({ ...parsed.event, line: work.lines });
         if (full !== undefined) await waitWhileFull(work, full);
       } catch (error) {
         rejectOrThrow(work, error);

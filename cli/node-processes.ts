@@ -8,23 +8,34 @@ import { asTallyringError } from '../proto/errors.js';
 import { addressOf, type CommonOptions, configOf, configPathOf, dataFolderOf } from './contact.js';
 import type { Environment, OperatorConnection } from './environment.js';
 import { usage } from './exit.js';
-import { claimPidFile, hasData, livePid, logPath, nodeFolder } from './state-folder.js';
+import { nodePart, type Part, partOf, runtimeFlags, serviceParts, stopSteps } from './parts.js';
+import { claimPidFile, hasData, hold, livePid, logPath, nodeFolder, unhold } from './state-folder.js';
 
 /** A cluster of this machine: its configuration, and where its state is. */
 export interface LocalCluster {
   environment: Environment;
   config: ClusterConfig;
+  /** Of the counting pipeline; none when cluster.yml has no such section. */
+  services: readonly Part[];
   configPath: string;
   data: string;
 }
 
 export async function localCluster(environment: Environment, options: CommonOptions): Promise<LocalCluster> {
+  const config = await configOf(environment, options);
+  const { loadServicesConfig } = await import('./services-config.js');
   return {
     environment,
-    config: await configOf(environment, options),
+    config,
+    services: serviceParts(loadServicesConfig(configPathOf(environment, options), config)),
     configPath: configPathOf(environment, options),
     data: dataFolderOf(environment, options),
   };
+}
+
+/** All that runs, in the order in which it is started. */
+export function partsOf({ config, services }: LocalCluster): Part[] {
+  return [...config.nodes.map(nodePart), ...services];
 }
 
 /** The configuration of a node. Throws INVALID_ARGUMENT that lists the ones there are. */
@@ -42,30 +53,33 @@ export function isNewCluster(cluster: LocalCluster): boolean {
 }
 
 export interface Launched {
-  nodeId: string;
+  /** Of the node or service. */
+  id: string;
   child: ChildProcess;
   /** Size of the log before this start. */
   logFrom: number;
 }
 
 /**
- * Starts a node as a process of its own, in its own process group: it outlives this one, and Ctrl-C in this
- * terminal does not reach it.
+ * Starts a node or service as a process of its own, in its own process group: it outlives this one, and Ctrl-C in
+ * this terminal does not reach it.
  */
 export function launch(
   cluster: LocalCluster,
-  nodeId: string,
+  id: string,
   told: { newCluster?: boolean; acceptLoss?: boolean } = {},
 ): Launched {
   const { data, configPath, environment } = cluster;
-  mkdirSync(nodeFolder(data, nodeId), { recursive: true });
-  const log = openSync(logPath(data, nodeId), 'a');
+  const part = partOf(partsOf(cluster), id);
+  mkdirSync(nodeFolder(data, id), { recursive: true });
+  unhold(data, id);
+  const log = openSync(logPath(data, id), 'a');
   const main = join(environment.projectRoot, 'dist', 'cli', 'main.js');
-  const words = [main, 'node', nodeId, '--config', configPath, '--data', data];
+  const words = [...runtimeFlags(part.kind), main, ...part.words, '--config', configPath, '--data', data];
   if (told.newCluster) words.push('--new-cluster');
   if (told.acceptLoss) words.push('--accept-loss');
   try {
-    const logFrom = statSync(logPath(data, nodeId)).size;
+    const logFrom = statSync(logPath(data, id)).size;
     const child = spawn(process.execPath, words, {
       detached: true,
       stdio: ['ignore', log, log],
@@ -73,9 +87,9 @@ export function launch(
     });
     child.unref();
     // At once, so that `cluster down` in another terminal finds a node that is only starting.
-    if (child.pid !== undefined) claimPidFile(data, nodeId, child.pid);
+    if (child.pid !== undefined) claimPidFile(data, id, child.pid);
     child.on('error', () => {}); // seen as "never came up"
-    return { nodeId, child, logFrom };
+    return { id, child, logFrom };
   } finally {
     closeSync(log);
   }
@@ -160,9 +174,9 @@ export function withoutFigures(state: string): string {
   return state.replace(/\d+ (?=entries|pulled)/g, '');
 }
 
-/** Sends a signal to the node's process. False when it does not run. */
-export function signalNode(cluster: LocalCluster, nodeId: string, signal: NodeJS.Signals): boolean {
-  const pid = livePid(cluster.data, nodeId);
+/** Sends a signal to the process of a node or service. False when it does not run. */
+export function signalPart(cluster: LocalCluster, id: string, signal: NodeJS.Signals): boolean {
+  const pid = livePid(cluster.data, id);
   if (pid === undefined) return false;
   try {
     return process.kill(pid, signal);
@@ -172,32 +186,41 @@ export function signalNode(cluster: LocalCluster, nodeId: string, signal: NodeJS
   }
 }
 
-/** Waits until the nodes' processes are gone; those that are not after `timeoutMs`. */
+/** Waits until the processes are gone; those that are not after `timeoutMs`. */
 export async function waitGone(
   cluster: LocalCluster,
-  nodeIds: readonly string[],
+  ids: readonly string[],
   timeoutMs: number,
 ): Promise<string[]> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {
-    const left = nodeIds.filter((nodeId) => livePid(cluster.data, nodeId) !== undefined);
+    const left = ids.filter((id) => livePid(cluster.data, id) !== undefined);
     if (left.length === 0 || performance.now() > deadline) return left;
     await sleep(50);
   }
 }
 
-/** SIGTERM to all (woken first if paused), SIGKILL to those that do not end. Returns who had to be killed. */
-export async function stopNodes(
+/**
+ * SIGTERM to all of a step (woken first if paused), SIGKILL to those that do not end, then the next step. Nobody
+ * starts them again by itself. Returns who had to be killed.
+ */
+export async function stopParts(
   cluster: LocalCluster,
-  nodeIds: readonly string[],
+  ids: readonly string[],
   timeoutMs: number,
 ): Promise<string[]> {
-  for (const nodeId of nodeIds) {
-    signalNode(cluster, nodeId, 'SIGTERM');
-    signalNode(cluster, nodeId, 'SIGCONT');
+  const killed: string[] = [];
+  for (const step of stopSteps(partsOf(cluster).filter(({ id }) => ids.includes(id)))) {
+    const stepIds = step.map(({ id }) => id);
+    for (const id of stepIds) {
+      hold(cluster.data, id);
+      signalPart(cluster, id, 'SIGTERM');
+      signalPart(cluster, id, 'SIGCONT');
+    }
+    const stubborn = await waitGone(cluster, stepIds, timeoutMs);
+    for (const id of stubborn) signalPart(cluster, id, 'SIGKILL');
+    await waitGone(cluster, stubborn, 5_000);
+    killed.push(...stubborn);
   }
-  const stubborn = await waitGone(cluster, nodeIds, timeoutMs);
-  for (const nodeId of stubborn) signalNode(cluster, nodeId, 'SIGKILL');
-  await waitGone(cluster, stubborn, 5_000);
-  return stubborn;
+  return killed;
 }

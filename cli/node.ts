@@ -1,10 +1,9 @@
-import { mkdirSync } from 'node:fs';
 import { asTallyringError, TallyringError } from '../proto/errors.js';
-import { type CommonOptions, configOf, dataFolderOf } from './contact.js';
+import { type CommonOptions, configOf } from './contact.js';
 import type { Environment } from './environment.js';
-import { EXIT, type ExitCode } from './exit.js';
+import type { ExitCode } from './exit.js';
+import { runForeground } from './foreground.js';
 import { nodeOf } from './node-processes.js';
-import { claimPidFile, nodeFolder, releasePidFile } from './state-folder.js';
 
 /** `tallyring node NODEID`: one node in this process, until SIGTERM or SIGINT. Logs to standard output. */
 export async function runNodeVerb(
@@ -14,41 +13,24 @@ export async function runNodeVerb(
 ): Promise<ExitCode> {
   const config = await configOf(environment, options);
   const node = nodeOf(config, nodeId);
-  const data = dataFolderOf(environment, options);
-  const dataFolder = nodeFolder(data, nodeId);
-  mkdirSync(dataFolder, { recursive: true });
-  claimPidFile(data, nodeId, process.pid);
-  const ended = interruption(environment);
-  try {
-    const [{ runNode }, { pino }] = await Promise.all([import('../node/main.js'), import('pino')]);
-    const logger = pino({ level: config.logLevel, base: { node: nodeId } });
-    const running = await runNode({
-      config,
-      nodeId,
-      dataFolder,
-      newCluster: options.newCluster === true,
-      acceptLoss: options.acceptLoss === true,
-      logger,
-    });
-    if (options.json) {
-      await environment.stdout.write(
-        `${JSON.stringify({ nodeId, port: node.port, metricsPort: node.metricsPort, pid: process.pid })}\n`,
-      );
-    }
-    await ended;
-    logger.info({}, 'stopping');
-    await running.stop();
-    return EXIT.done;
-  } catch (error) {
-    throw explain(error, node);
-  } finally {
-    releasePidFile(data, nodeId, process.pid);
-  }
-}
-
-function interruption(environment: Environment): Promise<void> {
-  return new Promise((resolve) => {
-    environment.onInterrupt(resolve);
+  const { port, metricsPort } = node;
+  return runForeground(environment, {
+    id: nodeId,
+    options,
+    logLevel: config.logLevel,
+    explain: (error) => explain(error, node),
+    async start({ logger, folder }) {
+      const { runNode } = await import('../node/main.js');
+      const running = await runNode({
+        config,
+        nodeId,
+        dataFolder: folder,
+        newCluster: options.newCluster === true,
+        acceptLoss: options.acceptLoss === true,
+        logger,
+      });
+      return { stop: () => running.stop(), facts: { nodeId, port, metricsPort } };
+    },
   });
 }
 

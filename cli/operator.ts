@@ -11,6 +11,7 @@ import type { Environment } from './environment.js';
 import { EXIT, type ExitCode } from './exit.js';
 import { formatBytes, formatCount, formatDuration, table } from './format.js';
 import { nodeOf } from './node-processes.js';
+import { serviceRows, serviceRowsText } from './service-status.js';
 
 /** What nodetool users know: status, info, gossipinfo, getendpoints. */
 
@@ -131,8 +132,10 @@ export function status(environment: Environment, options: CommonOptions): Promis
   return withContact(environment, options, async (contact) => {
     const report = await reportOf(contact);
     const rows = statusRows(report, await entriesByNode(contact, report));
-    const json = { cluster: report.cluster, seenBy: report.nodeId, ringEpoch: report.ringEpoch, nodes: rows };
-    return print(environment, options, json, () => statusText(report, rows));
+    const services = await serviceRows(environment, options);
+    const { cluster, nodeId: seenBy, ringEpoch } = report;
+    const json = { cluster, seenBy, ringEpoch, nodes: rows, services };
+    return print(environment, options, json, () => statusText(report, rows) + serviceRowsText(services));
   });
 }
 

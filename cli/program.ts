@@ -2,15 +2,12 @@ import { Command, CommanderError } from 'commander';
 import { asTallyringError } from '../proto/errors.js';
 import type { Environment } from './environment.js';
 import { EXIT, type ExitCode, errorJson, errorText, exitOf, usage } from './exit.js';
+import { type Action, type AddVerb, addDeadLetterVerbs, addRecountVerb } from './log-verbs.js';
 
 /**
  * The command line. Each verb's code is loaded when it runs: `tallyring status` should not pay for what
  * `import` needs.
  */
-
-// biome-ignore lint/suspicious/noExplicitAny: commander's options are untyped; each verb names what it takes.
-type Options = any;
-type Action = (words: string[], options: Options) => Promise<ExitCode>;
 
 /** Runs one command line and returns its exit code. Prints failures itself. */
 export async function run(words: readonly string[], environment: Environment): Promise<ExitCode> {
@@ -66,10 +63,10 @@ function build(environment: Environment, done: (code: ExitCode) => void): Comman
   addProcessVerbs(program, environment, verb);
   addOperatorVerbs(program, environment, asking);
   addCounterVerbs(program, environment, asking);
+  addDeadLetterVerbs(program, environment, verb);
+  addRecountVerb(program, environment, asking);
   return program;
 }
-
-type AddVerb = (parent: Command, syntax: string, description: string, action: Action) => Command;
 
 const ACCEPT_LOSS_OPTION = [
   '--accept-loss',
@@ -81,7 +78,7 @@ function addProcessVerbs(program: Command, environment: Environment, verb: AddVe
   verb(
     program,
     'start',
-    'run the cluster of cluster.yml in the foreground until Ctrl-C (npm start)',
+    'run nodes and services of cluster.yml in the foreground until Ctrl-C (npm start)',
     async (_words, options) => (await import('./start.js')).start(environment, options),
   ).option(...DATA_OPTION);
   verb(
@@ -94,23 +91,42 @@ function addProcessVerbs(program: Command, environment: Environment, verb: AddVe
     .option('--new-cluster', 'say that no node of this cluster ever had data')
     .option(...ACCEPT_LOSS_OPTION);
 
-  const cluster = program.command('cluster').description("the cluster's processes on this machine");
+  const services = () => import('./service-verbs.js');
+  verb(program, 'log', 'run the event log in this process', async (_words, options) =>
+    (await services()).runLogVerb(environment, options),
+  ).option(...DATA_OPTION);
+  verb(program, 'processing', 'run a processing service in this process', async (_words, options) =>
+    (await services()).runProcessingVerb(environment, options),
+  )
+    .option(...DATA_OPTION)
+    .option('--name <name>', 'which instance of cluster.yml (default: the first)');
+  verb(program, 'query', 'run the query service in this process', async (_words, options) =>
+    (await services()).runQueryVerb(environment, options),
+  ).option(...DATA_OPTION);
+
+  const cluster = program
+    .command('cluster')
+    .description("processes on this machine: the nodes, and the services' (log, query, p1 …)");
   const clusterVerbs = () => import('./cluster.js');
-  verb(cluster, 'up', 'start all nodes and wait until they are up and normal', async (_words, options) =>
-    (await clusterVerbs()).clusterUp(environment, options),
+  const partVerbs = () => import('./cluster-part.js');
+  verb(
+    cluster,
+    'up',
+    'start all nodes and services and wait until they are up and normal',
+    async (_words, options) => (await clusterVerbs()).clusterUp(environment, options),
   )
     .option(...DATA_OPTION)
     .option('--detach', 'return then, and leave them running');
-  verb(cluster, 'down', 'stop all nodes', async (_words, options) =>
+  verb(cluster, 'down', 'stop all of them', async (_words, options) =>
     (await clusterVerbs()).clusterDown(environment, options),
   ).option(...DATA_OPTION);
-  verb(cluster, 'kill <nodeId>', 'send a node a signal', async ([nodeId], options) =>
-    (await clusterVerbs()).clusterKill(environment, nodeId!, options),
+  verb(cluster, 'kill <name>', 'send a node or service a signal', async ([nodeId], options) =>
+    (await partVerbs()).clusterKill(environment, nodeId!, options),
   )
     .option(...DATA_OPTION)
     .option('--signal <signal>', 'KILL, TERM, 9 …', 'KILL');
-  verb(cluster, 'start <nodeId>', 'start a node', async ([nodeId], options) =>
-    (await clusterVerbs()).clusterStart(environment, nodeId!, options),
+  verb(cluster, 'start <name>', 'start a node or service', async ([nodeId], options) =>
+    (await partVerbs()).clusterStart(environment, nodeId!, options),
   )
     .option(...DATA_OPTION)
     .option(...ACCEPT_LOSS_OPTION);
@@ -122,18 +138,21 @@ function addProcessVerbs(program: Command, environment: Environment, verb: AddVe
   )
     .option(...DATA_OPTION)
     .option('--no-wait', 'return when the node is started, and leave it to itself');
-  verb(cluster, 'pause <nodeId>', 'stop a node in its tracks (SIGSTOP)', async ([nodeId], options) =>
-    (await clusterVerbs()).clusterSignal(environment, nodeId!, { ...options, resume: false }),
+  verb(cluster, 'pause <name>', 'stop a node or service in its tracks (SIGSTOP)', async ([nodeId], options) =>
+    (await partVerbs()).clusterSignal(environment, nodeId!, { ...options, resume: false }),
   ).option(...DATA_OPTION);
-  verb(cluster, 'resume <nodeId>', 'let a paused node go on (SIGCONT)', async ([nodeId], options) =>
-    (await clusterVerbs()).clusterSignal(environment, nodeId!, { ...options, resume: true }),
+  verb(cluster, 'resume <name>', 'let a paused one go on (SIGCONT)', async ([nodeId], options) =>
+    (await partVerbs()).clusterSignal(environment, nodeId!, { ...options, resume: true }),
   ).option(...DATA_OPTION);
 }
 
 function addOperatorVerbs(program: Command, environment: Environment, asking: AddVerb): void {
   const operator = () => import('./operator.js');
-  asking(program, 'status', 'the nodes, as nodetool status shows them', async (_words, options) =>
-    (await operator()).status(environment, options),
+  asking(
+    program,
+    'status',
+    'the nodes, as nodetool status shows them, and the services',
+    async (_words, options) => (await operator()).status(environment, options),
   );
   asking(program, 'ring', 'the nodes of the ring, and how much each owns', async (_words, options) =>
     (await import('./ring.js')).ring(environment, options),
@@ -210,6 +229,8 @@ function addCounterVerbs(program: Command, environment: Environment, asking: Add
   )
     .option('--rate <events/s>', 'at most so many events a second')
     .option('--datacenter <name>', 'whose nodes are asked first')
+    .option('--via <way>', 'log: send the events through the log and its processing service')
+    .option('--url <url,…>', "the processing service, with --via log (default: cluster.yml's)")
     .option('--from-line <n>', 'start counting at this line of the (unpacked) file, from 1 (default: 1)')
     .option(...LEVEL_OPTION)
     .addHelpText('after', IMPORT_HELP);
@@ -218,7 +239,10 @@ function addCounterVerbs(program: Command, environment: Environment, asking: Add
 const IMPORT_HELP = `
 A line is a JSON object {videoId, eventType, timestamp, value}; timestamp is ISO 8601 or epoch milliseconds,
 value an integer (1 when absent). Other fields are no matter, eventId neither: the same file imported twice is
-counted twice. After an interruption import prints the command that goes on (--from-line) where it stopped.`;
+counted twice. After an interruption import prints the command that goes on (--from-line) where it stopped.
+
+With --via log the service counts the events. It knows one that is sent again by its eventId, or else by the
+file and the line: within the service's dedupWindow the same file imported twice is counted once.`;
 
 function cellOf(words: readonly string[]): { key: string; eventType: string } {
   const [key, eventType] = words;

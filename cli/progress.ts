@@ -4,6 +4,8 @@ import { formatCount, formatDuration } from './format.js';
 export interface ProgressState {
   events: number;
   rejected: number;
+  /** What else there is to say. */
+  more?: readonly string[];
   elapsedMs: number;
   bytesRead: number;
   totalBytes: number | undefined;
@@ -64,9 +66,10 @@ export function progressText(
   look: { noun: string; barWidth: number },
 ): string {
   const { noun, barWidth } = look;
-  const { totalBytes, bytesRead, events, rejected, elapsedMs } = state;
+  const { totalBytes, bytesRead, events, rejected, elapsedMs, more = [] } = state;
   const parts = [`${formatCount(events)} ${noun}`, `${formatCount(Math.round(perSecond))}/s`];
   if (rejected > 0) parts.push(`${formatCount(rejected)} rejected`);
+  parts.push(...more);
   if (totalBytes === undefined || totalBytes === 0) return [...parts, formatDuration(elapsedMs)].join('  ');
   // What is read runs ahead of what is counted only by one buffer.
   const share = Math.min(1, bytesRead / totalBytes);

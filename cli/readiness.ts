@@ -76,7 +76,7 @@ export async function waitReady(
     }
     for (const launched of options.launched) {
       const { exitCode, signalCode } = launched.child;
-      if (exitCode !== null || signalCode !== null) throw died(cluster, launched);
+      if (exitCode !== null || signalCode !== null) throw diedAtStart(cluster, launched);
     }
     if (enoughSince === undefined && performance.now() > deadline) {
       const late = sights
@@ -91,15 +91,15 @@ export async function waitReady(
   }
 }
 
-function died(cluster: LocalCluster, { nodeId, child, logFrom }: Launched): TallyringError {
+export function diedAtStart(cluster: LocalCluster, { id, child, logFrom }: Launched): TallyringError {
   const how = child.signalCode ?? `exit code ${child.exitCode}`;
   return new TallyringError(
     'UNAVAILABLE',
-    `node ${nodeId} ended at start (${how}); ${lastWords(cluster, nodeId, logFrom)}`,
+    `${id} ended at start (${how}); ${lastWords(cluster, id, logFrom)}`,
   );
 }
 
-/** What a node logged last, from byte `logFrom` on, for people. */
+/** What a node or service logged last, from byte `logFrom` on, for people. */
 export function lastWords(cluster: LocalCluster, nodeId: string, logFrom = 0): string {
   const path = logPath(cluster.data, nodeId);
   const last = lastLines(path, 8, logFrom).filter((line) => line !== '');

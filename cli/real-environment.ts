@@ -30,6 +30,16 @@ export function realEnvironment(): Environment {
       const { openSdkSink } = await import('./sdk-sink.js');
       return openSdkSink(options);
     },
+    openClient: async (contactPoints) => {
+      const { connect } = await import('../client/index.js');
+      return connect<'bigint'>({ contactPoints, int64: 'bigint' });
+    },
+    openLog: async (place, timeoutMs) => {
+      const { openLog } = await import('../services/log/open-log.js');
+      const log = await openLog(place, timeoutMs);
+      return { log, deadLetters: log.deadLetters };
+    },
+    http: async (request) => (await import('./http.js')).httpRequest(request),
     onInterrupt: (callback) => {
       const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
       for (const signal of signals) process.on(signal, callback);
@@ -65,11 +75,22 @@ export function commandName(call: {
   return quoted(here.startsWith('..') ? here : `./${here}`);
 }
 
+/** What a write fails with when nobody reads any more: a pipe that is closed, a terminal that is gone. */
+const GONE = ['EPIPE', 'EIO'];
+
+/**
+ * `tallyring ring | head`: the reader has seen enough. Whoever must end in order, since others depend on it, is
+ * interrupted instead.
+ */
+function onReaderGone(): void {
+  if (process.listenerCount('SIGHUP') === 0) process.exit(EXIT.done);
+  process.emit('SIGHUP', 'SIGHUP');
+}
+
 function terminal(stream: NodeJS.WriteStream): Terminal {
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    // `tallyring ring | head`: the reader has seen enough.
-    if (error.code === 'EPIPE') process.exit(EXIT.done);
-    throw error;
+    if (!GONE.includes(error.code ?? '')) throw error;
+    onReaderGone();
   });
   return {
     get isTty() {

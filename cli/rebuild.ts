@@ -1,7 +1,8 @@
 import type { NodeConfig } from '../node/config.js';
 import type { NodeReport } from '../proto/calls.js';
 import { asTallyringError, TallyringError } from '../proto/errors.js';
-import { STOP_TIMEOUT_MS, say, startOne } from './cluster.js';
+import { STOP_TIMEOUT_MS, say } from './cluster.js';
+import { startOne } from './cluster-part.js';
 import { commandLine } from './command-line.js';
 import { addressOf, type CommonOptions } from './contact.js';
 import type { Environment } from './environment.js';
@@ -14,7 +15,7 @@ import {
   type Reporter,
   reporter,
   stateOf,
-  stopNodes,
+  stopParts,
 } from './node-processes.js';
 import { lastWords } from './readiness.js';
 import { whyNotRebuild } from './rebuild-sources.js';
@@ -41,7 +42,7 @@ export interface NodeProcess {
 function realProcess(cluster: LocalCluster, nodeId: string): NodeProcess {
   return {
     pid: () => livePid(cluster.data, nodeId),
-    stop: async () => void (await stopNodes(cluster, [nodeId], STOP_TIMEOUT_MS)),
+    stop: async () => void (await stopParts(cluster, [nodeId], STOP_TIMEOUT_MS)),
     start: async () => void (await startOne(cluster, nodeId, { progress() {}, isAcquainted: () => true })),
   };
 }
@@ -131,10 +132,9 @@ function othersOf({ cluster, node }: Rebuild): NodeConfig[] {
 /** Stops the node, moves its store, starts it. Gives where the store is now; undefined when there was none. */
 async function startEmpty(rebuild: Rebuild): Promise<string | undefined> {
   const { environment, cluster, node, process, options } = rebuild;
-  if (process.pid() !== undefined) {
-    await environment.stderr.write(`stopping ${node.id} …\n`);
-    await process.stop();
-  }
+  if (process.pid() !== undefined) await environment.stderr.write(`stopping ${node.id} …\n`);
+  // One that does not run too: nobody may start it while its store is moved.
+  await process.stop();
   const pid = process.pid();
   if (pid !== undefined) {
     throw new TallyringError(

@@ -1,63 +1,87 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { progressLines, runningNodes, STOP_TIMEOUT_MS, startAll } from './cluster.js';
+import { progressLines, runningParts, STOP_TIMEOUT_MS, startAll } from './cluster.js';
 import { commandLine } from './command-line.js';
-import { addressOf, type CommonOptions } from './contact.js';
+import type { CommonOptions } from './contact.js';
 import type { Environment } from './environment.js';
 import { EXIT, type ExitCode } from './exit.js';
-import { table } from './format.js';
 import {
   isNewCluster,
   type LocalCluster,
+  launch,
   localCluster,
-  type Sight,
-  stateOf,
-  stopNodes,
-  watch,
-  withoutFigures,
+  partsOf,
+  stopParts,
 } from './node-processes.js';
-import { fittedTable, rowsTaken, statusTable } from './status-table.js';
+import { checkPortsFree } from './ports-free.js';
+import { readableLogLine } from './readiness.js';
+import { startServices } from './services.js';
+import { showUntilStopped } from './start-show.js';
+import { isHeld, lastLines, livePid, logPath } from './state-folder.js';
+import { Supervisor } from './supervisor.js';
+import { whatToTry } from './what-to-try.js';
 
 /**
- * `tallyring start`, which `npm start` runs: the whole cluster in the foreground, until Ctrl-C. Nodes that ran
- * before are only watched: they are not this command's to stop.
+ * `tallyring start`, which `npm start` runs: nodes and services in the foreground, until Ctrl-C. Those that ran
+ * before are only watched: they are not this command's to stop or to start again.
  */
 
-const LOOK_INTERVAL_MS = 1_000;
 /** npm passes Ctrl-C on, so one press may arrive twice; a second press comes later than this. */
 const SECOND_PRESS_MS = 1_000;
-/** A node that is started again is gone for a moment. */
-const GONE_MS = 5_000;
 
 export async function start(environment: Environment, options: CommonOptions): Promise<ExitCode> {
   const cluster = await localCluster(environment, options);
-  const nodeIds = cluster.config.nodes.map(({ id }) => id);
-  const before = runningNodes(cluster);
-  const own = nodeIds.filter((id) => !before.includes(id));
+  const ids = partsOf(cluster).map(({ id }) => id);
+  const before = runningParts(cluster);
+  const own = ids.filter((id) => !before.includes(id));
   const stop = stopper({ environment, cluster, options }, own, before);
   const what = isNewCluster(cluster) ? 'new cluster' : 'cluster';
   await environment.stderr.write(
-    `${what} ${cluster.config.cluster}: ${nodeIds.join(', ')}; state in ${cluster.data}\n${attachedText(before, own)}`,
+    `${what} ${cluster.config.cluster}: ${ids.join(', ')}; state in ${cluster.data}\n${attachedText(before, own)}`,
   );
+  await checkPortsFree(partsOf(cluster).filter(({ id }) => own.includes(id)));
   try {
-    await startAll(cluster, progressLines(environment), () => stop.asked);
+    const progress = progressLines(environment);
+    const interrupted = () => stop.asked;
+    await startAll(cluster, progress.nodes, interrupted);
+    if (!stop.asked)
+      await startServices(cluster, cluster.services, { progress: progress.services, interrupted });
   } catch (error) {
-    await stopNodes(cluster, own, STOP_TIMEOUT_MS);
+    await stopParts(cluster, own, STOP_TIMEOUT_MS);
     throw error;
   }
   if (!stop.asked) {
     await environment.stderr.write(whatToTry(cluster, options, own));
-    const end = await showUntilStopped(environment, cluster, { json: options.json === true, stop });
+    const supervisor = supervise(cluster, own);
+    const end = await showUntilStopped(environment, cluster, {
+      json: options.json === true,
+      stop,
+      onLook: () => supervisor.look(performance.now()),
+      news: supervisor.news,
+    });
     if (end === 'gone') {
       await environment.stderr.write(
         'all nodes are gone: they were stopped from elsewhere; nothing to show\n',
       );
+      await stopParts(cluster, own, STOP_TIMEOUT_MS);
       return EXIT.done;
     }
   }
   await stop.now();
   return EXIT.done;
+}
+
+/** Looks after those that were started here; what it has to say waits in `news`, between two paintings. */
+function supervise(cluster: LocalCluster, own: readonly string[]) {
+  const { data } = cluster;
+  const news: string[] = [];
+  const supervisor = new Supervisor({
+    ids: own,
+    isAlive: (id) => livePid(data, id) !== undefined,
+    isHeld: (id) => isHeld(data, id),
+    launch: (id) => void launch(cluster, id),
+    lastLine: (id) => readableLogLine(lastLines(logPath(data, id), 1)[0] ?? ''),
+    say: (text) => news.push(text),
+  });
+  return { news, look: (nowMs: number) => supervisor.look(nowMs) };
 }
 
 function attachedText(before: readonly string[], own: readonly string[]): string {
@@ -66,7 +90,7 @@ function attachedText(before: readonly string[], own: readonly string[]): string
   return `already running: ${before.join(', ')}; Ctrl-C here leaves ${before.length === 1 ? 'it' : 'them'} running\n`;
 }
 
-interface Stop {
+export interface Stop {
   readonly asked: boolean;
   /** Resolves when stopping was asked for. */
   readonly when: Promise<void>;
@@ -94,7 +118,7 @@ function stopper(
       ask();
     } else if (now - askedAt > SECOND_PRESS_MS) {
       // Whatever was acknowledged is on disk: SIGKILL loses nothing.
-      void stopNodes(cluster, own, 0);
+      void stopParts(cluster, own, 0);
     }
   });
   return {
@@ -112,85 +136,12 @@ function stopper(
         await stderr.write(left);
         return;
       }
-      const all = others.length > 0 ? own.join(', ') : 'all nodes';
+      const all = others.length > 0 ? own.join(', ') : 'all';
       await stderr.write(`stopping ${all} (Ctrl-C again: kill them) …\n`);
-      const killed = await stopNodes(cluster, own, STOP_TIMEOUT_MS);
+      const killed = await stopParts(cluster, own, STOP_TIMEOUT_MS);
       await stderr.write(
         `${killed.length === 0 ? 'stopped' : `stopped; had to kill ${killed.join(', ')}`}\n${left}`,
       );
     },
-  };
-}
-
-const SAMPLE = join('test', 'data', 'changes.jsonl.gz');
-
-/** What to type next, as it works from the working folder. */
-export function whatToTry(cluster: LocalCluster, options: CommonOptions, own: readonly string[]): string {
-  const { environment } = cluster;
-  const { config, data } = options;
-  // Only verbs that deal with processes know a state folder.
-  const asking = (...words: string[]) => commandLine(environment, words, { config });
-  const local = (...words: string[]) => commandLine(environment, words, { config, data });
-  const victim = cluster.config.nodes.at(-1)!.id;
-  const hasSample = existsSync(join(environment.cwd, SAMPLE));
-  const hints = [
-    hasSample
-      ? [asking('import', SAMPLE), 'count 57,820 real events']
-      : [`${asking('import')} FILE`, 'count the events of a .jsonl or .jsonl.gz file'],
-    [asking('inc', 'my-video', 'view', '--by', '5'), 'count one event of value 5'],
-    [asking('get', 'my-video', 'view'), 'read it'],
-    [local('cluster', 'kill', victim), `kill a node (start it again: cluster start ${victim})`],
-    [asking('status'), 'the cluster as nodetool shows it'],
-    [asking('verify'), 'compare all replicas'],
-  ];
-  const lines = table(hints.map(([command, what]) => [`  ${command}`, what!]));
-  const end = own.length === 0 ? 'Ctrl-C here only leaves.' : 'Ctrl-C stops the cluster.';
-  return `\nAll nodes are up and normal. In another terminal, try:\n${lines}${end}\n\n`;
-}
-
-/** `gone`: no node has been running for some seconds. */
-async function showUntilStopped(
-  environment: Environment,
-  cluster: LocalCluster,
-  options: { json: boolean; stop: Stop },
-): Promise<'stopped' | 'gone'> {
-  const { stdout } = environment;
-  const { stop } = options;
-  const repaint = stdout.isTty && !options.json;
-  const watcher = watch(cluster);
-  let painted = '';
-  let shown = '';
-  let goneSince: number | undefined;
-  try {
-    while (!stop.asked) {
-      const sights = await watcher.look();
-      if (stop.asked) break;
-      const states = sights.map((sight) => `${sight.node.id} ${withoutFigures(stateOf(sight))}`).join('|');
-      if (repaint) {
-        // The terminal may have become narrower since: what was painted takes more rows then.
-        const up = rowsTaken(painted, stdout.columns);
-        painted = fittedTable(sights, stdout.columns);
-        await stdout.write(`${up > 0 ? `\u001b[${up}A\u001b[J` : ''}${painted}`);
-      } else if (states !== shown) {
-        await stdout.write(options.json ? `${JSON.stringify(sights.map(sightJson))}\n` : statusTable(sights));
-      }
-      shown = states;
-      const isGone = sights.every(({ pid }) => pid === undefined);
-      goneSince = isGone ? (goneSince ?? performance.now()) : undefined;
-      if (goneSince !== undefined && performance.now() - goneSince >= GONE_MS) return 'gone';
-      await Promise.race([sleep(LOOK_INTERVAL_MS), stop.when]);
-    }
-    return 'stopped';
-  } finally {
-    watcher.close();
-  }
-}
-
-function sightJson(sight: Sight) {
-  return {
-    nodeId: sight.node.id,
-    address: addressOf(sight.node),
-    pid: sight.pid ?? null,
-    state: stateOf(sight),
   };
 }

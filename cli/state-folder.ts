@@ -16,9 +16,10 @@ import { join } from 'node:path';
 import { TallyringError } from '../proto/errors.js';
 
 /**
- * The state folder: <data>/NODEID holds a node's store, its log and its pid file. `pid` is the number alone,
- * as everybody expects; `pid.start` is when that process started, so that a number the system gave to
- * another process later is never taken for the node.
+ * The state folder: <data>/NODEID holds a node's store, its log and its pid file, and <data>/NAME those of a
+ * service. `pid` is the number alone, as everybody expects; `pid.start` is when that process started, so that a
+ * number the system gave to another process later is never taken for the node. <data>/NODEID.held says that
+ * somebody stopped it and means it to stay so.
  */
 
 /** Files that do not make a folder one that has data. */
@@ -115,15 +116,16 @@ export const systemProcesses: ProcessTable = {
   startOf: (pid) => statFields(pid)?.[19],
 };
 
-/** Whether a command line is that of `tallyring node NODEID`. */
-export function isNodeCommand(words: readonly string[], nodeId: string): boolean {
-  return words.some(
-    (word, i) =>
-      word === 'node' &&
-      words[i + 1] === nodeId &&
-      i > 0 &&
-      /(main\.js|main\.ts|tallyring)$/.test(words[i - 1]!),
-  );
+/**
+ * Whether a command line is that of a part: `tallyring node NODEID`, `tallyring log` or `query` for the parts of
+ * these names, and `tallyring processing`, which need not name its instance, for any other.
+ */
+export function isPartCommand(words: readonly string[], id: string): boolean {
+  return words.some((word, i) => {
+    if (i === 0 || !/(main\.js|main\.ts|tallyring)$/.test(words[i - 1]!)) return false;
+    if (word === 'node') return words[i + 1] === id;
+    return word === 'processing' || ((word === 'log' || word === 'query') && word === id);
+  });
 }
 
 /** The pid of the node's live process, verified to be that; `undefined` when it does not run. */
@@ -139,7 +141,25 @@ export function livePid(
   const expected = readText(join(folder, 'pid.start'));
   if (start !== undefined && expected !== '' && start !== expected) return undefined;
   const command = processes.commandOf(pid);
-  return command !== undefined && isNodeCommand(command, nodeId) ? pid : undefined;
+  return command !== undefined && isPartCommand(command, nodeId) ? pid : undefined;
+}
+
+function heldPath(data: string, nodeId: string): string {
+  // Beside the folder: a rebuild moves that one away.
+  return join(data, `${nodeId}.held`);
+}
+
+/** Notes that this one is stopped on purpose: whoever runs the whole does not start it again. */
+export function hold(data: string, nodeId: string): void {
+  if (existsSync(data)) writeFileSync(heldPath(data, nodeId), '');
+}
+
+export function unhold(data: string, nodeId: string): void {
+  rmSync(heldPath(data, nodeId), { force: true });
+}
+
+export function isHeld(data: string, nodeId: string): boolean {
+  return existsSync(heldPath(data, nodeId));
 }
 
 function readText(path: string): string {
@@ -176,7 +196,7 @@ export function claimPidFile(
 function alreadyRuns(nodeId: string, pid: number, data: string): TallyringError {
   return new TallyringError(
     'FAILED_PRECONDITION',
-    `node ${nodeId} already runs as process ${pid} on ${nodeFolder(data, nodeId)}; stop it with tallyring cluster kill ${nodeId}, \
+    `${nodeId} already runs as process ${pid} on ${nodeFolder(data, nodeId)}; stop it with tallyring cluster kill ${nodeId}, \
 or give this one another --data folder`,
   );
 }

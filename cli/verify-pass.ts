@@ -1,6 +1,6 @@
 import { windowStartMs } from '../counter/window.js';
 import { hash64 } from '../ports/hash.js';
-import { decodeEntryKey, tokenOfEntry } from '../proto/entry.js';
+import { cellOfEntry, decodeEntryKey, tokenOfEntry } from '../proto/entry.js';
 import { asTallyringError, TallyringError } from '../proto/errors.js';
 import { addressOf, type Contact } from './contact.js';
 import type { Environment } from './environment.js';
@@ -151,8 +151,8 @@ class PassTally {
     findings.entries++;
     if (isElsewhere) findings.elsewhere++;
     if (difference === undefined) return;
-    // A cell's entries stand together; the producerId at the end is what tells them apart.
-    const cell = key.subarray(0, -16);
+    // A cell's entries stand together; what follows the kind is what tells them apart.
+    const cell = cellOfEntry(key);
     if (this.#cell?.equals(cell) !== true) this.#nextCell(key, cell);
     if (!this.#counts) return;
     findings.differences++;

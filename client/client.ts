@@ -4,12 +4,14 @@ import { checkEventType, checkKey, checkTimestamp, checkValue } from '../counter
 import type { Granularity } from '../counter/window.js';
 import { TallyringError } from '../proto/errors.js';
 import type { ConsistencyLevel } from '../proto/level.js';
-import { MAX_NAMED_SERIES, UnacknowledgedError } from './errors.js';
+import { Columns, type ColumnTexts, type ColumnValue } from './columns.js';
+import { closedError, MAX_NAMED_SERIES, UnacknowledgedError } from './errors.js';
 import { Flusher } from './flusher.js';
 import { Identity, mintFrom } from './identity.js';
 import { checkLevel, flushLevels } from './levels.js';
 import type { NodeEvent, NodeListener } from './node-table.js';
-import { type ClientLimits, type ClientOptions, checkContactPoints, limitsOf } from './options.js';
+import type { ClientOptions } from './options.js';
+import { type ClientParts, openParts } from './parts.js';
 import type { ClientPorts, IncrementOptions, WaitLimits } from './ports.js';
 import {
   type CellRequest,
@@ -21,19 +23,12 @@ import {
   type StatsOptions,
   type StatsRequest,
 } from './queries.js';
-import { Reader } from './reader.js';
 import { Register } from './register.js';
 import type { CounterValue, Int64Mode, IntegerOf, StatsResult } from './results.js';
-import { Topology } from './topology.js';
 import { waitFor } from './wait.js';
 
-interface Built {
-  ports: ClientPorts;
-  limits: ClientLimits;
-  topology: Topology;
+interface Built extends ClientParts {
   producer: Producer;
-  level: ConsistencyLevel;
-  readLevel: ConsistencyLevel;
   mode: Int64Mode;
 }
 
@@ -46,6 +41,7 @@ export class TallyringClient<M extends Int64Mode = 'number'> {
   readonly #flusher: Flusher;
   readonly #identity: Identity;
   readonly #queries: Queries<M>;
+  readonly #columns: Columns;
   readonly #settled = new Set<() => void>();
   #waiting = 0;
   #closing: Promise<void> | undefined;
@@ -66,9 +62,9 @@ export class TallyringClient<M extends Int64Mode = 'number'> {
       unacknowledgedCells: () => this.#flusher.backlog * topology.description.rollups.length,
       onRolled: onSettled,
     });
-    const reader = new Reader({ topology, clock: ports.clock, attemptTimeoutMs: limits.attemptTimeoutMs });
+    this.#columns = new Columns(built, producer.producerId);
     this.#queries = new Queries({
-      reader,
+      reader: built.reader,
       levels: topology.levels,
       readLevel: built.readLevel,
       timeoutMs: limits.requestTimeoutMs,
@@ -81,25 +77,25 @@ export class TallyringClient<M extends Int64Mode = 'number'> {
     options: ClientOptions<M>,
     ports: ClientPorts,
   ): Promise<TallyringClient<M>> {
-    const limits = limitsOf(options);
-    const { localDatacenter } = options;
-    const contactPoints = checkContactPoints(options.contactPoints);
-    const timeoutMs = limits.attemptTimeoutMs;
-    const topology = await Topology.open({ ...ports, contactPoints, localDatacenter, timeoutMs });
+    const parts = await openParts(options, ports);
+    const { limits, topology } = parts;
     try {
-      const level = checkLevel(options.consistency ?? 'QUORUM', topology.levels);
-      const readLevel = checkLevel(options.readConsistency ?? level, topology.levels);
-      const producerId = await mintFrom(topology, undefined, timeoutMs);
+      const producerId = await mintFrom(topology, {}, limits.attemptTimeoutMs);
       const { rollups } = topology.description;
       const producer = new Producer({ rollups, producerId, maxCells: limits.maxCells });
       if (options.onNodeUp) topology.nodes.on('nodeUp', options.onNodeUp);
       if (options.onNodeDown) topology.nodes.on('nodeDown', options.onNodeDown);
       const mode = options.int64 ?? 'number';
-      return new TallyringClient({ ports, limits, topology, producer, level, readLevel, mode });
+      return new TallyringClient({ ...parts, producer, mode });
     } catch (error) {
       topology.close();
       throw error;
     }
+  }
+
+  /** @internal See ClientParts. */
+  get parts(): ClientParts {
+    return this.#built;
   }
 
   /** The granularities that the cluster keeps. */
@@ -185,15 +181,11 @@ export class TallyringClient<M extends Int64Mode = 'number'> {
   }
 
   /** Resolves when all that was taken so far is acknowledged at the client's level; else PendingError. */
-  flush(options: WaitLimits = {}): Promise<void> {
+  async flush(options: WaitLimits = {}): Promise<void> {
     const { limits, ports } = this.#built;
     const { timeoutMs = limits.requestTimeoutMs, signal } = options;
-    try {
-      signal?.throwIfAborted();
-      checkTimeout(timeoutMs);
-    } catch (error) {
-      return Promise.reject(error);
-    }
+    signal?.throwIfAborted();
+    checkTimeout(timeoutMs);
     const start = (done: (error?: Error) => void) => this.#flusher.claimAll(done);
     const { timers } = ports;
     return waitFor(start, { timers, timeoutMs, signal, lastError: () => this.#flusher.lastError });
@@ -227,6 +219,24 @@ export class TallyringClient<M extends Int64Mode = 'number'> {
   ): Promise<ReadOutcome<StatsResult<IntegerOf<M>>>[]> {
     this.#checkOpen();
     return this.#queries.statsMany(queries, options);
+  }
+
+  /**
+   * Sets descriptive columns of a key; `null` deletes one. Resolves when acknowledged at the level; the last writer
+   * wins. After an error it may have been written, and may simply be called again.
+   */
+  async setColumns(key: string, texts: ColumnTexts, options: ReadOptions = {}): Promise<void> {
+    this.#checkOpen();
+    return this.#columns.set(key, texts, options);
+  }
+
+  /** The columns of keys by their names: one outcome per key, in order. */
+  async getColumns(
+    keys: readonly string[],
+    options: ReadOptions = {},
+  ): Promise<ReadOutcome<ReadonlyMap<string, ColumnValue>>[]> {
+    this.#checkOpen();
+    return this.#columns.get(keys, options);
   }
 
   /** A quorum register of this name: a small fact with one owner at a time. */
@@ -285,8 +295,4 @@ export class TallyringClient<M extends Int64Mode = 'number'> {
     this.#settled.clear();
     for (const resolve of waiting) resolve();
   }
-}
-
-function closedError(): TallyringError {
-  return new TallyringError('CLOSED', 'this client is closed; nothing was counted');
 }

@@ -25,7 +25,7 @@ export function coalesceGets(connection: NodeConnection, clock: Clock): NodeConn
   return {
     address: connection.address,
     describe: (options) => connection.describe(options),
-    mintProducer: (above, options) => connection.mintProducer(above, options),
+    mintProducer: (request, options) => connection.mintProducer(request, options),
     flush: (request, options) => connection.flush(request, options),
     increment: (requests, level, options) => connection.increment(requests, level, options),
     // One that may be aborted goes alone: aborting it must not abort others.
@@ -34,6 +34,8 @@ export function coalesceGets(connection: NodeConnection, clock: Clock): NodeConn
         ? coalescer(level).ask(queries, options.timeoutMs)
         : connection.get(queries, level, options),
     stats: (queries, level, options) => connection.stats(queries, level, options),
+    shards: (cells, level, options) => connection.shards(cells, level, options),
+    columns: (keys, level, options) => connection.columns(keys, level, options),
     acquireRegister: (name, options) => connection.acquireRegister(name, options),
     writeRegister: (name, record, options) => connection.writeRegister(name, record, options),
     readRegister: (name, options) => connection.readRegister(name, options),

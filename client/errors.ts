@@ -51,3 +51,7 @@ export class UnacknowledgedError extends TallyringError {
     this.seriesCount = seriesCount;
   }
 }
+
+export function closedError(): TallyringError {
+  return new TallyringError('CLOSED', 'this client is closed; nothing was counted');
+}

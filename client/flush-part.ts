@@ -1,5 +1,6 @@
 import type { Flush, FlushCell, Series } from '../counter/producer.js';
-import { type Entry, encodeBatch } from '../proto/entry.js';
+import { encodeBatch } from '../proto/batch.js';
+import type { Entry } from '../proto/entry.js';
 import { asTallyringError, errorFromData, TallyringError } from '../proto/errors.js';
 import { encodeFlush } from '../proto/flush.js';
 import type { ConsistencyLevel } from '../proto/level.js';

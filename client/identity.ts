@@ -2,6 +2,7 @@ import type { Producer } from '../counter/producer.js';
 import type { Clock, Timers } from '../ports/clock.js';
 import type { Logger } from '../ports/logger.js';
 import type { Random } from '../ports/random.js';
+import type { MintRequest } from '../proto/calls.js';
 import { asTallyringError, TallyringError } from '../proto/errors.js';
 import { backoffMs } from './backoff.js';
 import type { Topology } from './topology.js';
@@ -16,11 +17,7 @@ const ROLL_FROM = 0.9;
 const MIN_ROLL_INTERVAL_MS = 1_000;
 
 /** A fresh producerId from any node. Throws the last node's error when none gives one. */
-export async function mintFrom(
-  topology: Topology,
-  above: Buffer | undefined,
-  timeoutMs: number,
-): Promise<Buffer> {
+export async function mintFrom(topology: Topology, request: MintRequest, timeoutMs: number): Promise<Buffer> {
   const tried = new Set<string>();
   let last: TallyringError | undefined;
   for (;;) {
@@ -30,7 +27,7 @@ export async function mintFrom(
     }
     tried.add(node.nodeId);
     try {
-      const producerId = await node.connection.mintProducer(above, { timeoutMs });
+      const producerId = await node.connection.mintProducer(request, { timeoutMs });
       topology.nodes.succeeded(node.nodeId);
       return producerId;
     } catch (thrown) {
@@ -110,7 +107,7 @@ export class Identity {
     const { producer, topology, clock, timers, random, logger, timeoutMs } = this.#parts;
     for (let failures = 0; !this.#closed && this.#spare === undefined; ) {
       try {
-        const spare = await mintFrom(topology, producer.producerId, timeoutMs);
+        const spare = await mintFrom(topology, { above: producer.producerId }, timeoutMs);
         if (spare.compare(producer.producerId) <= 0) {
           throw new TallyringError('INTERNAL', 'a node minted a producerId that is not younger');
         }

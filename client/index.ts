@@ -1,6 +1,8 @@
 import { silentLogger } from '../ports/logger.js';
 import { realClock, realRandom, realTimers } from '../ports/real.js';
 import { TallyringClient } from './client.js';
+import { type CountLogOptions, logCounter } from './log-driven/count-log.js';
+import type { LogCounter } from './log-driven/log-counter.js';
 import type { ClientOptions } from './options.js';
 import type { ClientPorts } from './ports.js';
 import type { Int64Mode } from './results.js';
@@ -10,7 +12,19 @@ export type { Logger } from '../ports/logger.js';
 export { type ErrorCode, TallyringError } from '../proto/errors.js';
 export { type ConsistencyLevel, LEVELS } from '../proto/level.js';
 export { TallyringClient } from './client.js';
+export type { ColumnTexts, ColumnValue } from './columns.js';
 export { PendingError, type SeriesName, UnacknowledgedError } from './errors.js';
+export type { CountLogOptions } from './log-driven/count-log.js';
+export type { LogCounter, LogCounterStatus } from './log-driven/log-counter.js';
+export {
+  type Counted,
+  type CountingRule,
+  type CountingRun,
+  countEach,
+  type LogSource,
+  type SourcePage,
+  type SourceReadOptions,
+} from './log-driven/source.js';
 export type { NodeEvent, NodeInfo, NodeListener } from './node-table.js';
 export type { ClientOptions } from './options.js';
 export type { IncrementOptions, WaitLimits } from './ports.js';
@@ -63,4 +77,22 @@ export async function connect<M extends Int64Mode = 'number'>(
     logger: options.logger ?? silentLogger,
     keepAlive: processHold(),
   });
+}
+
+/**
+ * Counts a log exactly once, for as long as this process lives: beside any number of others that do the same, of
+ * which one counts and the others stand by. Holds the process open until `stop()` of what it gives back; stop it
+ * before the client is closed.
+ *
+ * Throws INVALID_ARGUMENT for limits that cannot be.
+ */
+export function countLog<R>(
+  client: Pick<TallyringClient, 'parts'>,
+  options: CountLogOptions<R>,
+): LogCounter<R> {
+  const counter = logCounter(client.parts, options);
+  const hold = processHold();
+  hold(true);
+  void counter.run().finally(() => hold(false));
+  return counter;
 }

@@ -31,6 +31,13 @@ export interface ClientOptions<M extends Int64Mode = 'number'> {
   maxWaiting?: number | undefined;
   /** How long a call waits when it does not say. */
   requestTimeoutMs?: number | undefined;
+  /**
+   * A read that takes longer asks a second node as well, and the first answer stands: it costs reads, and cuts their
+   * slowest ones. Off when absent.
+   */
+  hedgeReadsAfterMs?: number | undefined;
+  /** Of all reads, how many may be asked twice at most: slowness must not double the load. */
+  hedgedReadShare?: number | undefined;
   /** One attempt at one node; doubles from attempt to attempt. */
   attemptTimeoutMs?: number | undefined;
   /** What reads give back: `number` (default) throws OUT_OF_RANGE rather than round. */
@@ -56,6 +63,8 @@ export interface ClientLimits {
   requestTimeoutMs: number;
   attemptTimeoutMs: number;
 }
+
+export const DEFAULT_HEDGED_READ_SHARE = 0.05;
 
 export const DEFAULT_LIMITS: Readonly<ClientLimits> = Object.freeze({
   flushIntervalMs: 20,

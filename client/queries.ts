@@ -123,12 +123,14 @@ export function checkTimeout(timeoutMs: number): void {
   throw new TallyringError('INVALID_ARGUMENT', `timeoutMs must be positive and below 2^31, not ${timeoutMs}`);
 }
 
-function only<T>([outcome]: ReadOutcome<T>[]): T {
+/** The value of a call's one outcome; throws its error. */
+export function only<T>([outcome]: ReadOutcome<T>[]): T {
   if (outcome!.error) throw outcome!.error;
   return outcome!.value as T;
 }
 
-function present<A, T>(outcome: Outcome<A>, convert: (answer: A) => T): ReadOutcome<T> {
+/** What is answered as the application gets it. */
+export function present<A, T>(outcome: Outcome<A>, convert: (answer: A) => T): ReadOutcome<T> {
   if ('error' in outcome) return { error: errorFromData(outcome.error) };
   try {
     return { value: convert(outcome.ok) };

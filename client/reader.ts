@@ -1,13 +1,20 @@
-import type { Clock } from '../ports/clock.js';
+import type { Clock, Timers } from '../ports/clock.js';
 import type { CallOptions, Outcome } from '../proto/calls.js';
-import { asTallyringError, errorFromData, errorToData, TallyringError } from '../proto/errors.js';
+import { asTallyringError, type ErrorData, errorFromData, errorToData } from '../proto/errors.js';
 import type { ConsistencyLevel } from '../proto/level.js';
+import { HedgeBudget, hedged } from './hedge.js';
 import { isUnreachable, type KnownNode } from './node-table.js';
 import type { Topology } from './topology.js';
 import type { NodeConnection } from './transport.js';
 
 /** Queries of one call; nodes take at most 1,000. */
 const MAX_QUERIES_PER_CALL = 500;
+
+/** Reads that take longer than `afterMs` ask a second node, as many as are this share of all. */
+export interface Hedging {
+  afterMs: number;
+  share: number;
+}
 
 export interface ReadPlan {
   level: ConsistencyLevel;
@@ -32,12 +39,23 @@ interface ReadRun<Q, A> extends ReadPlan {
 export class Reader {
   readonly #topology: Topology;
   readonly #clock: Clock;
+  readonly #timers: Timers;
   readonly #attemptTimeoutMs: number;
+  readonly #hedging: { afterMs: number; budget: HedgeBudget } | undefined;
 
-  constructor(parts: { topology: Topology; clock: Clock; attemptTimeoutMs: number }) {
+  constructor(parts: {
+    topology: Topology;
+    clock: Clock;
+    timers: Timers;
+    attemptTimeoutMs: number;
+    hedging?: Hedging | undefined;
+  }) {
     this.#topology = parts.topology;
     this.#clock = parts.clock;
+    this.#timers = parts.timers;
     this.#attemptTimeoutMs = parts.attemptTimeoutMs;
+    const { hedging } = parts;
+    this.#hedging = hedging && { afterMs: hedging.afterMs, budget: new HedgeBudget(hedging.share) };
   }
 
   /** One outcome per query, in order. Rejects only with the signal's reason. */
@@ -60,6 +78,28 @@ export class Reader {
     );
     await orAborted(reading, plan.signal);
     return outcomes;
+  }
+
+  /**
+   * As `read`, for calls that answer the first of their queries, as many as an answer holds, one at least: the
+   * node is asked again for the rest.
+   */
+  readInParts<Q extends { key: string }, A>(
+    queries: readonly Q[],
+    call: ReadRun<Q, A>['call'],
+    plan: ReadPlan,
+  ): Promise<Outcome<A>[]> {
+    const whole: ReadRun<Q, A>['call'] = async (connection, asked, level, { timeoutMs, signal }) => {
+      const deadlineMs = this.#clock.monotonicMs() + timeoutMs;
+      const outcomes: Outcome<A>[] = [];
+      while (outcomes.length < asked.length) {
+        const leftMs = Math.max(1, deadlineMs - this.#clock.monotonicMs());
+        const rest = asked.slice(outcomes.length);
+        outcomes.push(...(await call(connection, rest, level, { timeoutMs: leftMs, signal })));
+      }
+      return outcomes;
+    };
+    return this.read(queries, whole, plan);
   }
 
   /** Indexes of the queries that one call may carry: same preferred coordinator, not too many. */
@@ -86,7 +126,8 @@ export class Reader {
     queries: readonly Q[],
     run: ReadRun<Q, A>,
   ): Promise<Outcome<A>[]> {
-    const outcomes = queries.map((): Outcome<A> => ({ error: noAnswer(run.timeoutMs) }));
+    const silence = { error: noAnswer(run.timeoutMs) };
+    const outcomes = queries.map((): Outcome<A> => silence);
     const { nodeIds } = this.#topology.replicasOfKey(queries[0]!.key);
     const tried = new Set<string>();
     let open = queries.map((_, i) => i);
@@ -104,7 +145,7 @@ export class Reader {
   }
 
   /** Asks one node for what is open; gives back what another node may answer. */
-  async #attempt<Q, A>(
+  async #attempt<Q extends { key: string }, A>(
     node: KnownNode,
     timeoutMs: number,
     state: { queries: readonly Q[]; open: number[]; outcomes: Outcome<A>[]; run: ReadRun<Q, A> },
@@ -112,8 +153,8 @@ export class Reader {
     const { queries, open, outcomes, run } = state;
     try {
       const asked = open.map((i) => queries[i]!);
-      const answers = await run.call(node.connection, asked, run.level, { timeoutMs, signal: run.signal });
-      this.#topology.nodes.succeeded(node.nodeId);
+      const { answers, nodeId } = await this.#ask(node, asked, timeoutMs, run);
+      this.#topology.nodes.succeeded(nodeId);
       for (const [at, i] of open.entries()) outcomes[i] = answers[at] ?? outcomes[i]!;
     } catch (thrown) {
       const error = asTallyringError(thrown);
@@ -124,6 +165,26 @@ export class Reader {
     const again = open.filter((i) => mayAskAnother(outcomes[i]!));
     if (again.some((i) => codeOf(outcomes[i]!) === 'STALE_RING')) await this.#topology.refresh();
     return again;
+  }
+
+  /** Asks a node, and where the client hedges another one too when it takes long. */
+  async #ask<Q extends { key: string }, A>(
+    node: KnownNode,
+    asked: readonly Q[],
+    timeoutMs: number,
+    run: ReadRun<Q, A>,
+  ): Promise<{ answers: Outcome<A>[]; nodeId: string }> {
+    const { level, signal } = run;
+    const askOne = async ({ connection, nodeId }: KnownNode) => ({
+      answers: await run.call(connection, asked, level, { timeoutMs, signal }),
+      nodeId,
+    });
+    const first = askOne(node);
+    if (this.#hedging === undefined) return first;
+    const { nodeIds } = this.#topology.replicasOfKey(asked[0]!.key);
+    const other = this.#topology.choose(nodeIds, { level, except: new Set([node.nodeId]) });
+    const another = other?.up ? () => askOne(other) : undefined;
+    return hedged(first, { timers: this.#timers, ...this.#hedging, another });
   }
 }
 
@@ -139,14 +200,14 @@ function mayAskAnother(outcome: Outcome<unknown>): boolean {
   return 'error' in outcome && (outcome.error.retryable || isCallFailure(outcome));
 }
 
-function noAnswer(timeoutMs: number) {
-  return errorToData(
-    new TallyringError('READ_TIMEOUT', `no node answered within ${timeoutMs} ms`, { mayHaveApplied: false }),
-  );
+/** Plain data: every read begins with it, and an Error would cost it a stack trace. */
+function noAnswer(timeoutMs: number): ErrorData {
+  const message = `no node answered within ${timeoutMs} ms`;
+  return { code: 'READ_TIMEOUT', message, mayHaveApplied: false, retryable: true };
 }
 
 /** Rejects with the signal's reason as soon as it aborts, whatever the transport does with it. */
-async function orAborted(reading: Promise<unknown>, signal: AbortSignal | undefined): Promise<void> {
+export async function orAborted(reading: Promise<unknown>, signal: AbortSignal | undefined): Promise<void> {
   if (signal === undefined) {
     await reading;
     return;

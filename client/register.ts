@@ -1,21 +1,8 @@
-import { type Clock, sleep, type Timers } from '../ports/clock.js';
-import type { Random } from '../ports/random.js';
 import { asTallyringError, TallyringError } from '../proto/errors.js';
 import type { RegisterRecord } from '../proto/register.js';
-import { backoffMs } from './backoff.js';
-import { isUnreachable } from './node-table.js';
-import type { ClientLimits } from './options.js';
+import { type AttemptParts, untilAnswered } from './attempts.js';
 import type { WaitLimits } from './ports.js';
-import type { Topology } from './topology.js';
 import type { NodeConnection } from './transport.js';
-
-export interface RegisterParts {
-  topology: Topology;
-  clock: Clock;
-  timers: Timers;
-  random: Random;
-  limits: ClientLimits;
-}
 
 /** What a register holds. */
 export interface RegisterValue {
@@ -33,9 +20,9 @@ type Call<T> = (connection: NodeConnection, timeoutMs: number) => Promise<T>;
  */
 export class Register {
   readonly name: string;
-  readonly #parts: RegisterParts;
+  readonly #parts: AttemptParts;
 
-  constructor(name: string, parts: RegisterParts) {
+  constructor(name: string, parts: AttemptParts) {
     this.name = name;
     this.#parts = parts;
   }
@@ -62,41 +49,9 @@ export class Register {
   }
 
   /** Every call may be made again through another node: acquiring twice fences but oneself, a write has a version. */
-  async #call<T>(options: WaitLimits, call: Call<T>): Promise<T> {
-    const { topology, clock, limits, timers, random } = this.#parts;
-    const { timeoutMs = limits.requestTimeoutMs, signal } = options;
-    const deadlineMs = clock.monotonicMs() + timeoutMs;
-    const { nodeIds } = topology.replicasOfKey(this.name);
-    let tried = new Set<string>();
-    for (let failures = 0; ; ) {
-      signal?.throwIfAborted();
-      const node = topology.choose(nodeIds, { except: tried });
-      if (node === undefined) {
-        // Without any node to ask, which a closed client has: what is to be waited for?
-        if (tried.size === 0)
-          throw new TallyringError('CLOSED', 'there is no node to ask: the client was closed');
-        tried = new Set();
-        await sleep(timers, backoffMs(++failures, random));
-        continue;
-      }
-      tried.add(node.nodeId);
-      const leftMs = Math.max(1, deadlineMs - clock.monotonicMs());
-      try {
-        const answer = await call(node.connection, Math.min(leftMs, limits.attemptTimeoutMs * 2 ** failures));
-        topology.nodes.succeeded(node.nodeId);
-        return answer;
-      } catch (thrown) {
-        const error = asTallyringError(thrown);
-        topology.nodes.failed(node.nodeId, error);
-        if (!isPassing(error) || clock.monotonicMs() >= deadlineMs) throw error;
-      }
-    }
+  #call<T>(options: WaitLimits, call: Call<T>): Promise<T> {
+    return untilAnswered(this.#parts, { ...options, key: this.name }, call);
   }
-}
-
-/** Whether another attempt, here or elsewhere, may go better. */
-function isPassing(error: TallyringError): boolean {
-  return error.retryable || error.code === 'WRITE_TIMEOUT' || isUnreachable(error);
 }
 
 /** One who acquired a register. It stays owner until another one acquires: then its writes throw FENCED. */

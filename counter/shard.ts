@@ -5,7 +5,7 @@ export interface Shard {
   sequence: number;
   count: Int64;
   sum: Int64;
-  /** Least and greatest value of the events; null while count is 0. */
+  /** Least and greatest value of the events; null while count is 0. A correction's count may be negative. */
   min: Int64 | null;
   max: Int64 | null;
 }
@@ -49,5 +49,7 @@ export function foldValues(parts: Iterable<CellValue>): CellValue | undefined {
   const totalCount = count === 0n ? safeCount : toInt64(count + BigInt(safeCount));
   const totalSum = sum === 0n ? safeSum : toInt64(sum + BigInt(safeSum));
   if (totalCount === undefined || totalSum === undefined) return undefined;
+  // Corrections may take every event away again, but no shard's min and max.
+  if (totalCount === 0) return { count: 0, sum: totalSum, min: null, max: null };
   return { count: totalCount, sum: totalSum, min, max };
 }

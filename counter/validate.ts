@@ -16,6 +16,7 @@ declare global {
 
 export const MAX_KEY_BYTES = 1024;
 export const MAX_EVENT_TYPE_BYTES = 128;
+export const MAX_COLUMN_NAME_BYTES = 128;
 
 /** How far ahead of the clock an event may lie. */
 const MAX_AHEAD_MS = 86_400_000;
@@ -53,14 +54,24 @@ function checkText(what: string, value: unknown, maxBytes: number): string {
   return value;
 }
 
-/** A key: 1 to MAX_KEY_BYTES bytes of well-formed Unicode. */
-export function checkKey(value: unknown): string {
-  return checkText('key', value, MAX_KEY_BYTES);
+/** A key: 1 to MAX_KEY_BYTES bytes of well-formed Unicode. `what`: how the caller's messages name it. */
+export function checkKey(value: unknown, what = 'key'): string {
+  return checkText(what, value, MAX_KEY_BYTES);
 }
 
 /** An eventType: 1 to MAX_EVENT_TYPE_BYTES bytes of well-formed Unicode. */
 export function checkEventType(value: unknown): string {
   return checkText('eventType', value, MAX_EVENT_TYPE_BYTES);
+}
+
+/** The name of a column: 1 to MAX_COLUMN_NAME_BYTES bytes of well-formed Unicode. */
+export function checkColumnName(value: unknown): string {
+  return checkText('column name', value, MAX_COLUMN_NAME_BYTES);
+}
+
+/** The text of a column: well-formed Unicode of at most so many bytes, none at all too. */
+export function checkColumnText(value: unknown, maxBytes: number): string {
+  return value === '' ? value : checkText('column text', value, maxBytes);
 }
 
 /** The value of an event in its normal form: a number must be a safe integer, a bigint an int64. */

@@ -1,29 +1,47 @@
 import type { CellValue } from '../counter/shard.js';
 import type { Granularity } from '../counter/window.js';
+import { bytesOf, decodeBatch } from '../proto/batch.js';
 import type {
   CallOptions,
   CellQuery,
   ClientCalls,
+  ClientProducerKind,
   ClusterDescription,
   FlushReply,
   FlushRequest,
   IncrementRequest,
+  MintRequest,
   Outcome,
+  ProducerShard,
   StatsAnswer,
   StatsQuery,
 } from '../proto/calls.js';
-import { decodeBatch, type Entry, KIND } from '../proto/entry.js';
-import { errorToData, TallyringError } from '../proto/errors.js';
+import type { Column } from '../proto/column.js';
+import { type CellAddress, type Entry, KIND } from '../proto/entry.js';
+import { TallyringError } from '../proto/errors.js';
 import type { ConsistencyLevel } from '../proto/level.js';
 import type { RowQuery } from '../proto/peer-message.js';
+import { checkColumn, refusedOf, withRefused } from './flush-admission.js';
 import { measured } from './measured.js';
 import { attempt, oks, weave } from './outcomes.js';
-import { assembleStats, cellRow, cellValue, planStats, type StatsPlan, slicesOf } from './queries.js';
+import {
+  addressedRow,
+  assembleStats,
+  cellRow,
+  cellValue,
+  columnsOf,
+  columnsRow,
+  planStats,
+  producerShards,
+  type StatsPlan,
+  slicesOf,
+} from './queries.js';
 import { requirementOf } from './quorum/consistency.js';
 import type { NodeContext } from './quorum/context.js';
 import type { PlainCounting } from './quorum/plain-counting.js';
 import type { Reads } from './quorum/reads.js';
 import type { Writes } from './quorum/writes.js';
+import { RowAdmission } from './row-admission.js';
 import { checkEntry } from './storage/kinds.js';
 
 export interface ClientApiParts {
@@ -33,28 +51,32 @@ export interface ClientApiParts {
   counting: PlainCounting;
   rollups: readonly Granularity[];
   describe(): ClusterDescription;
-  mint(above: Buffer | undefined): Buffer;
+  mint(kind: ClientProducerKind, above: Buffer | undefined): Buffer;
   /** Whether an entry's cell has so many shards that no new producer is let in. */
   isFull(entryKey: Buffer): boolean;
 }
 
+/** Cells that are read before it is known how large they are; more at a time while they are small. */
+const FIRST_CELLS = 16;
+
 /** What a node does for clients: checks at the edge, then coordinates. */
 export class ClientApi implements ClientCalls {
   readonly #parts: ClientApiParts;
-  #pendingRows = 0;
+  readonly #admission: RowAdmission;
   /** Calls so far: what the gossiped load is made of. */
   calls = 0;
 
   constructor(parts: ClientApiParts) {
     this.#parts = parts;
+    this.#admission = new RowAdmission(parts.context);
   }
 
   async describe(_options: CallOptions): Promise<ClusterDescription> {
     return this.#parts.describe();
   }
 
-  async mintProducer(above: Buffer | undefined, _options: CallOptions): Promise<Buffer> {
-    return this.#parts.mint(above);
+  async mintProducer({ above, kind = 'sdk' }: MintRequest, _options: CallOptions): Promise<Buffer> {
+    return this.#parts.mint(kind, above);
   }
 
   async flush(request: FlushRequest, options: CallOptions): Promise<FlushReply> {
@@ -74,27 +96,29 @@ export class ClientApi implements ClientCalls {
         );
       }
       const entries = decodeBatch(request.batch);
-      for (const entry of entries) this.#checkEntry(entry);
+      for (let i = 0; i < entries.length; i++) this.#checkEntry(entries[i]!, entries[i - 1]);
       if (entries.length === 0) return { failures: [] };
-      const refused = await this.#tooManyShards(entries);
+      const { isFull } = this.#parts;
+      const refused = await refusedOf(entries, {
+        isFull,
+        limits: context.limits,
+        store: context.replica.store,
+      });
       const write = { level: request.level, timeoutMs: this.#timeoutOf(options), ring };
-      if (refused.size === 0) return writes.write(entries, write);
       return withRefused(refused, entries, (rest) => writes.write(rest, write));
     });
   }
 
-  /** Indexes of the entries that would bring a new producer into a cell that has too many. */
-  async #tooManyShards(entries: readonly Entry[]): Promise<ReadonlySet<number>> {
-    const { isFull, context } = this.#parts;
-    const suspects = [...entries.keys()].filter((i) => isFull(entries[i]!.key));
-    if (suspects.length === 0) return NONE;
-    const held = await context.replica.store.get(suspects.map((i) => entries[i]!.key));
-    return new Set(suspects.filter((_, j) => held[j] === undefined));
-  }
-
-  #checkEntry(entry: Entry): void {
-    const { kind, granularity } = checkEntry(entry);
-    if (kind !== KIND.shard) throw new TallyringError('INVALID_ARGUMENT', 'producers write shards only');
+  #checkEntry(entry: Entry, checked: Entry | undefined): void {
+    const { kind, granularity } = checkEntry(entry, checked);
+    const { limits, clock } = this.#parts.context;
+    if (kind === KIND.column) {
+      checkColumn(entry.value, limits, clock.wallMs());
+      return;
+    }
+    if (kind !== KIND.shard) {
+      throw new TallyringError('INVALID_ARGUMENT', 'clients write shards and columns only');
+    }
     if (this.#parts.rollups.includes(granularity)) return;
     throw new TallyringError(
       'FAILED_PRECONDITION',
@@ -123,7 +147,7 @@ export class ClientApi implements ClientCalls {
       const { context, reads, rollups } = this.#parts;
       const rows = queries.map((query) => attempt(() => cellRow(query, rollups)));
       const timeoutMs = this.#timeoutOf(options);
-      const read = await this.#admitted(queries.length, () =>
+      const read = await this.#admission.run(queries.length, () =>
         reads.read(oks(rows), { level, timeoutMs, ring: context.ring() }),
       );
       return weave(rows, read, (row, entries) => this.#fold(row, entries));
@@ -152,7 +176,7 @@ export class ClientApi implements ClientCalls {
       const deadlineMs = context.clock.monotonicMs() + this.#timeoutOf(options);
       const periods = oks(plans).reduce((sum, plan) => sum + plan.periods, 0);
       const answers: Outcome<StatsAnswer>[] = [];
-      await this.#admitted(periods, async () => {
+      await this.#admission.run(periods, async () => {
         // A few at a time: what a call holds in memory does not grow with what it asks for.
         for (const some of slicesOf(oks(plans), context.limits.maxPeriodsAtATime)) {
           const timeoutMs = Math.max(1, deadlineMs - context.clock.monotonicMs());
@@ -161,24 +185,6 @@ export class ClientApi implements ClientCalls {
       });
       return weave(plans, answers, (_, answer) => answer);
     });
-  }
-
-  /** Runs a read of so many rows (periods of them), unless too many are being read already. */
-  async #admitted<T>(rows: number, read: () => Promise<T>): Promise<T> {
-    const { limits, metrics } = this.#parts.context;
-    if (this.#pendingRows > 0 && this.#pendingRows + rows > limits.maxPendingRows) {
-      metrics.overloaded.inc({ queue: 'reads' });
-      throw new TallyringError(
-        'OVERLOADED',
-        `${this.#pendingRows} rows are being read already: ask again soon`,
-      );
-    }
-    this.#pendingRows += rows;
-    try {
-      return await read();
-    } finally {
-      this.#pendingRows -= rows;
-    }
   }
 
   async #readStats(
@@ -194,6 +200,59 @@ export class ClientApi implements ClientCalls {
       at += plan.rows.length;
       return attempt(() => assembleStats(plan, read.slice(at - plan.rows.length, at)));
     });
+  }
+
+  async shards(
+    cells: readonly CellAddress[],
+    level: ConsistencyLevel,
+    options: CallOptions,
+  ): Promise<Outcome<ProducerShard[]>[]> {
+    return this.#measured('shards', level, async () => {
+      this.#checkSize(cells);
+      const rows = cells.map((cell) => attempt(() => addressedRow(cell, this.#parts.rollups)));
+      return this.#readWhole(rows, { level, options, finish: producerShards });
+    });
+  }
+
+  async columns(
+    keys: readonly string[],
+    level: ConsistencyLevel,
+    options: CallOptions,
+  ): Promise<Outcome<Column[]>[]> {
+    return this.#measured('columns', level, async () => {
+      this.#checkSize(keys);
+      const rows = keys.map((key) => attempt(() => columnsRow(key)));
+      return this.#readWhole(rows, { level, options, finish: columnsOf });
+    });
+  }
+
+  /**
+   * Reads cells that are answered with all that they hold: a few at a time, and no more once an answer is full.
+   */
+  async #readWhole<T>(
+    rows: readonly Outcome<RowQuery>[],
+    how: { level: ConsistencyLevel; options: CallOptions; finish(entries: readonly Entry[]): T },
+  ): Promise<Outcome<T>[]> {
+    const { context, reads } = this.#parts;
+    const { maxBatchBytes, maxPeriodsAtATime } = context.limits;
+    const deadlineMs = context.clock.monotonicMs() + this.#timeoutOf(how.options);
+    const answers: Outcome<T>[] = [];
+    let bytes = 0;
+    let atATime = FIRST_CELLS;
+    await this.#admission.run(rows.length, async () => {
+      while (answers.length < rows.length && bytes < maxBatchBytes) {
+        const some = rows.slice(answers.length, answers.length + Math.min(atATime, maxPeriodsAtATime));
+        const timeoutMs = Math.max(1, deadlineMs - context.clock.monotonicMs());
+        const read = await reads.read(oks(some), { level: how.level, timeoutMs, ring: context.ring() });
+        for (const outcome of weave(some, read, (_, entries) => entries)) {
+          if ('ok' in outcome) bytes += outcome.ok.reduce((sum, entry) => sum + bytesOf(entry), 0);
+          if (bytes > maxBatchBytes && answers.length > 0) return;
+          answers.push('ok' in outcome ? attempt(() => how.finish(outcome.ok)) : outcome);
+        }
+        if (bytes < maxBatchBytes / 8) atATime *= 4;
+      }
+    });
+    return answers;
   }
 
   /** No request outlives the bound that a recovering node waits for (DESIGN §7). */
@@ -219,20 +278,4 @@ export class ClientApi implements ClientCalls {
       return run();
     });
   }
-}
-
-const NONE: ReadonlySet<number> = new Set();
-
-/** Writes all but the refused entries; failures go by the indexes of the whole batch. */
-async function withRefused(
-  refused: ReadonlySet<number>,
-  entries: readonly Entry[],
-  write: (rest: Entry[]) => Promise<FlushReply>,
-): Promise<FlushReply> {
-  const kept = [...entries.keys()].filter((i) => !refused.has(i));
-  const text = 'a cell has too many producers already: let fewer processes count this key';
-  const error = errorToData(new TallyringError('OVERLOADED', text, { retryable: false }));
-  const { failures } = kept.length === 0 ? { failures: [] } : await write(kept.map((i) => entries[i]!));
-  const moved = failures.map((failure) => ({ ...failure, indexes: failure.indexes.map((j) => kept[j]!) }));
-  return { failures: [...moved, { indexes: [...refused], error }] };
 }

@@ -32,7 +32,7 @@ import { openReplicaStore, type TreeStore } from './repair/tree-store.js';
 import { buildRing, type TokenRing } from './ring/build.js';
 import { ownership } from './ring/ownership.js';
 import { HintStore } from './storage/hints.js';
-import { mergeValues } from './storage/kinds.js';
+import { replaces } from './storage/kinds.js';
 import type { Store } from './storage/store.js';
 
 /** A node's parts, wired. */
@@ -135,10 +135,14 @@ async function wire(parts: NodeParts, ring: TokenRing, opened: TreeStore): Promi
   const hints = await HintStore.open({ records: store.local, limits, clock, metrics });
   const hintReplay = new HintReplay(context, hints);
   const writes = new Writes(context, (id, missed) => hintReplay.keep(id, missed));
-  const reads = new Reads(context, (key, incoming, held) => mergeValues(key, held, incoming) === 'incoming');
+  const reads = new Reads(context, replaces);
   const { rollups } = config;
-  const mintFor = (kind: 'sdk' | 'node') => (above: Buffer | undefined) => mint.mint(kind, above);
-  const counting = new PlainCounting({ context, writes, rollups, mint: mintFor('node') });
+  const counting = new PlainCounting({
+    context,
+    writes,
+    rollups,
+    mint: (above) => mint.mint('node', above),
+  });
   const census = new ShardCensus(limits.maxShardsPerCell);
   const antiEntropy = new AntiEntropy({
     context,
@@ -201,7 +205,7 @@ async function wire(parts: NodeParts, ring: TokenRing, opened: TreeStore): Promi
     counting,
     rollups,
     describe,
-    mint: mintFor('sdk'),
+    mint: (kind, above) => mint.mint(kind, above),
     isFull: (key) => census.isFull(key),
   });
   const steady = [memory, hintReplay, antiEntropy, scrub];

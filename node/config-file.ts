@@ -3,21 +3,32 @@ import { isIP } from 'node:net';
 import { LineCounter, parseDocument } from 'yaml';
 import type { z } from 'zod';
 import { TallyringError } from '../proto/errors.js';
+import { nounOf, schemaProblem } from '../proto/schema-problem.js';
 import { type ClusterConfig, clusterSchema } from './config.js';
 
 type Path = readonly PropertyKey[];
-interface Problem {
+export interface Problem {
   path: Path;
   message: string;
 }
 
 const MAX_PROBLEMS_SHOWN = 10;
 
+/** A configuration and where it came from. */
+export interface ConfigText {
+  text: string;
+  name: string;
+}
+
 /** Reads and checks a cluster.yml. Throws INVALID_ARGUMENT that names file, line, field and what is allowed. */
 export function loadClusterConfig(path: string): ClusterConfig {
-  let text: string;
+  return parseClusterConfig(readConfigText(path), path);
+}
+
+/** Throws INVALID_ARGUMENT. */
+export function readConfigText(path: string): string {
   try {
-    text = readFileSync(path, 'utf8');
+    return readFileSync(path, 'utf8');
   } catch (cause) {
     const reason = (cause as NodeJS.ErrnoException).code === 'ENOENT' ? 'no such file' : String(cause);
     throw new TallyringError(
@@ -25,11 +36,22 @@ export function loadClusterConfig(path: string): ClusterConfig {
       `cannot read the cluster's configuration ${path}: ${reason}`,
     );
   }
-  return parseClusterConfig(text, path);
 }
 
 /** `name` stands in errors for where the text came from. Throws INVALID_ARGUMENT. */
 export function parseClusterConfig(text: string, name: string): ClusterConfig {
+  return parseConfig({ text, name }, clusterSchema, crossProblems);
+}
+
+/**
+ * What a schema makes of a YAML text. `crossProblems` finds what its fields say only together. Throws
+ * INVALID_ARGUMENT that names file, line and field.
+ */
+export function parseConfig<S extends z.ZodType>(
+  { text, name }: ConfigText,
+  schema: S,
+  crossProblems: (config: z.output<S>) => Problem[],
+): z.output<S> {
   const lines = new LineCounter();
   const document = parseDocument(text, { uniqueKeys: true, lineCounter: lines, prettyErrors: false });
   if (document.errors.length > 0) {
@@ -40,8 +62,10 @@ export function parseClusterConfig(text: string, name: string): ClusterConfig {
     );
   }
   const value: unknown = document.toJS();
-  const checked = clusterSchema.safeParse(value);
-  const problems = checked.success ? crossProblems(checked.data) : checked.error.issues.map(problemOf);
+  const checked = schema.safeParse(value, { error: schemaProblem });
+  const problems = checked.success
+    ? crossProblems(checked.data)
+    : checked.error.issues.map((issue) => problemOf(issue, schema));
   if (!checked.success || problems.length > 0) {
     fail(
       problems.slice(0, MAX_PROBLEMS_SHOWN).map(({ path, message }) => {
@@ -82,20 +106,20 @@ function fieldName(path: Path): string {
   return text;
 }
 
-function problemOf(issue: z.core.$ZodIssue): Problem {
+function problemOf(issue: z.core.$ZodIssue, schema: z.ZodType): Problem {
   if (issue.code === 'unrecognized_keys') {
-    const allowed = allowedKeys(issue.path);
+    const allowed = allowedKeys(schema, issue.path);
     const unknown = issue.keys.map((key) => `\`${key}\``).join(', ');
     const one = issue.keys.length === 1;
     const message = `unknown ${one ? 'field' : 'fields'} ${unknown}; allowed: ${allowed.join(', ')}`;
     return { path: [...issue.path, issue.keys[0]!], message };
   }
   if (issue.path.length === 0) {
-    const keys = allowedKeys([]).join(', ');
+    const keys = allowedKeys(schema, []).join(', ');
     return { path: [], message: `must be a YAML map with the fields ${keys}` };
   }
-  if (issue.code === 'invalid_type' && issue.message.endsWith('received undefined')) {
-    return { path: issue.path, message: `is missing; expected ${issue.expected}` };
+  if (issue.code === 'invalid_type' && issue.message === 'is missing') {
+    return { path: issue.path, message: `is missing; expected ${nounOf(issue.expected)}` };
   }
   return { path: issue.path, message: issue.message };
 }
@@ -103,14 +127,20 @@ function problemOf(issue: z.core.$ZodIssue): Problem {
 interface SchemaNode {
   shape?: Record<string, SchemaNode>;
   element?: SchemaNode;
+  /** Of what is looked at first, and then checked. */
+  out?: SchemaNode;
   unwrap?(): SchemaNode;
 }
 
 /** Fields that the schema knows at a path. */
-function allowedKeys(path: Path): string[] {
-  let node = clusterSchema as unknown as SchemaNode | undefined;
+function allowedKeys(schema: z.ZodType, path: Path): string[] {
+  let node = schema as unknown as SchemaNode | undefined;
   for (const part of [...path, undefined]) {
-    while (node?.unwrap !== undefined && node.element === undefined) node = node.unwrap();
+    for (;;) {
+      if (node?.out !== undefined) node = node.out;
+      else if (node?.unwrap !== undefined && node.element === undefined) node = node.unwrap();
+      else break;
+    }
     if (part === undefined) break;
     node = typeof part === 'number' ? node?.element : node?.shape?.[String(part)];
   }
@@ -123,9 +153,7 @@ function crossProblems(config: ClusterConfig): Problem[] {
   const used = new Set(config.nodes.map((node) => `${node.host}:${node.port}`));
   for (const [i, node] of config.nodes.entries()) {
     if (!config.insecure && !isLoopback(node.host)) {
-      const message = `${node.host} is not loopback, and connections are neither encrypted nor authenticated; \
-set \`insecure: true\` if the network is trusted`;
-      problems.push({ path: ['nodes', i, 'host'], message });
+      problems.push({ path: ['nodes', i, 'host'], message: notLoopback(node.host) });
     }
     if (node.metricsPort === 0) continue;
     const address = `${node.host}:${node.metricsPort}`;
@@ -138,6 +166,11 @@ set \`insecure: true\` if the network is trusted`;
     problems.push({ path: ['rollups'], message: 'a granularity stands here twice' });
   }
   return problems;
+}
+
+export function notLoopback(host: string): string {
+  return `${host} is not loopback, and connections are neither encrypted nor authenticated; \
+set \`insecure: true\` if the network is trusted`;
 }
 
 export function isLoopback(host: string): boolean {

@@ -77,6 +77,9 @@ const limitsSchema = z.strictObject({
   /** Registers that a node holds, and bytes of a register's value. */
   maxRegisters: positive.default(10_000),
   maxRegisterBytes: positive.max(32 * 1024).default(16 * 1024),
+  /** Columns of a key, deleted ones included, and bytes of a column's text. */
+  maxColumnsPerKey: positive.default(64),
+  maxColumnBytes: positive.max(32 * 1024).default(32 * 1024),
   /** How long plain increments are collected into one flush. */
   incrementCollectMs: z.number().nonnegative().default(2),
 });
@@ -111,6 +114,8 @@ export const clusterSchema = z
     gossip: gossipSchema.prefault({}),
     limits: limitsSchema.prefault({}),
     logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
+    /** The counting pipeline's, no matter to a node: services/config.ts checks it where they are started. */
+    services: z.unknown().optional(),
   })
   .superRefine((config, context) => {
     const fail = (message: string, path: (string | number)[]) =>

@@ -3,11 +3,11 @@ import { collectDefaultMetrics } from 'prom-client';
 import type { TimerHandle } from '../ports/clock.js';
 import type { Logger } from '../ports/logger.js';
 import { realClock, realRandom, realTimers } from '../ports/real.js';
+import { type MetricsHttp, serveMetrics } from '../proto/metrics-http.js';
 import type { ClusterConfig } from './config.js';
 import { createMetrics } from './metrics.js';
 import { createNode, type TallyNode } from './node.js';
 import { openLevelStore } from './storage/level-store.js';
-import { type MetricsHttp, serveMetrics } from './transport/metrics-http.js';
 import { GrpcPeers } from './transport/peers.js';
 import { checkHost, NodeServer, nodeConfigOf } from './transport/server.js';
 

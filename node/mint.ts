@@ -1,11 +1,8 @@
 import type { Clock } from '../ports/clock.js';
 import type { Random } from '../ports/random.js';
 import { TallyringError } from '../proto/errors.js';
+import { type ProducerKind, producerKindByte } from '../proto/producer-kind.js';
 import type { Membership } from './gossip/membership.js';
-
-/** What a producer is; two bits of its id. */
-export const PRODUCER_KIND = { sdk: 0, node: 1, log: 2 } as const;
-export type ProducerKind = keyof typeof PRODUCER_KIND;
 
 const ID_BYTES = 16;
 const TIME_BYTES = 6;
@@ -56,7 +53,7 @@ export class Mint {
     this.#lastMs = timeMs;
     const id = random.bytes(ID_BYTES);
     id.writeUIntBE(timeMs, 0, TIME_BYTES);
-    id[6] = 0x70 | (PRODUCER_KIND[kind] << 2) | (id[6]! & 0x03);
+    id[6] = producerKindByte(kind, id[6]!);
     id[8] = 0x80 | (id[8]! & 0x3f);
     return id;
   }

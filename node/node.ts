@@ -62,6 +62,8 @@ export function createNode(parts: NodeParts): TallyNode {
     flush: async (...args) => running().client.flush(...args),
     increment: async (...args) => running().client.increment(...args),
     get: async (...args) => running().client.get(...args),
+    columns: async (...args) => running().client.columns(...args),
+    shards: async (...args) => running().client.shards(...args),
     stats: async (...args) => running().client.stats(...args),
     report: async (...args) => running().operator.report(...args),
     endpointsOf: async (...args) => running().operator.endpointsOf(...args),

@@ -1,4 +1,5 @@
-import { bytesOf, type Entry, encodeBatch } from '../proto/entry.js';
+import { bytesOf, encodeBatch } from '../proto/batch.js';
+import type { Entry } from '../proto/entry.js';
 import { asTallyringError, TallyringError } from '../proto/errors.js';
 import type { PeerRequest, ReplyBody, RequestBody } from '../proto/peer-message.js';
 import type { Gossiper } from './gossip/gossiper.js';

@@ -1,9 +1,17 @@
 import { planRange } from '../counter/range.js';
 import { type CellValue, foldValues } from '../counter/shard.js';
-import { checkEventType, checkKey } from '../counter/validate.js';
+import { checkEventType, checkKey, MAX_TIMESTAMP_MS } from '../counter/validate.js';
 import { type Granularity, windowIndex, windowStartMs } from '../counter/window.js';
-import type { CellQuery, Outcome, StatsAnswer, StatsQuery } from '../proto/calls.js';
-import { decodeEntryKey, decodeShard, type Entry } from '../proto/entry.js';
+import type { CellQuery, Outcome, ProducerShard, StatsAnswer, StatsQuery } from '../proto/calls.js';
+import { type Column, columnName, decodeColumn } from '../proto/column.js';
+import {
+  type CellAddress,
+  decodeEntryKey,
+  decodeShard,
+  type Entry,
+  KIND,
+  kindOfEntry,
+} from '../proto/entry.js';
 import { errorFromData, TallyringError } from '../proto/errors.js';
 import type { RowQuery } from '../proto/peer-message.js';
 import type { Limits } from './config.js';
@@ -23,20 +31,54 @@ export interface StatsPlan {
 
 /** The row of one cell. Throws INVALID_ARGUMENT for what is not kept. */
 export function cellRow(query: CellQuery, rollups: readonly Granularity[]): RowQuery {
-  checkKey(query.key);
-  checkEventType(query.eventType);
   const { key, eventType, granularity = 'total' } = query;
-  if (!rollups.includes(granularity)) {
-    throw new TallyringError(
-      'INVALID_ARGUMENT',
-      `this cluster keeps ${rollups.join(', ')}, not ${granularity}`,
-    );
-  }
+  checkSeries({ key, eventType, granularity }, rollups);
   if (granularity !== 'total' && query.timestampMs === undefined) {
     throw new TallyringError('INVALID_ARGUMENT', `a ${granularity} needs a timestamp that lies in it`);
   }
   const window = windowIndex(granularity, query.timestampMs ?? 0);
   return { key, eventType, granularity, fromWindow: window, toWindow: window + 1 };
+}
+
+function checkSeries(series: Omit<CellAddress, 'window'>, rollups: readonly Granularity[]): void {
+  checkKey(series.key);
+  checkEventType(series.eventType);
+  if (rollups.includes(series.granularity)) return;
+  const text = `this cluster keeps ${rollups.join(', ')}, not ${series.granularity}`;
+  throw new TallyringError('INVALID_ARGUMENT', text);
+}
+
+/** The row of a cell by its window's number. Throws INVALID_ARGUMENT for what is not kept, or no window. */
+export function addressedRow(cell: CellAddress, rollups: readonly Granularity[]): RowQuery {
+  checkSeries(cell, rollups);
+  const { key, eventType, granularity, window } = cell;
+  const startMs = granularity === 'total' ? window : windowStartMs(granularity, window);
+  const lastMs = granularity === 'total' ? 0 : MAX_TIMESTAMP_MS;
+  if (!Number.isSafeInteger(window) || Math.abs(startMs) > lastMs) {
+    throw new TallyringError('INVALID_ARGUMENT', `${String(window)} is no window of ${granularity}`);
+  }
+  return { key, eventType, granularity, fromWindow: window, toWindow: window + 1 };
+}
+
+/** Where the columns of a key lie. Throws INVALID_ARGUMENT for what is no key. */
+export function columnsRow(key: string): RowQuery {
+  return { key: checkKey(key), eventType: '', granularity: 'total', fromWindow: 0, toWindow: 1 };
+}
+
+/** The columns among the entries of such a row, in order of their names. */
+export function columnsOf(entries: readonly Entry[]): Column[] {
+  const columns = entries.filter(({ key }) => kindOfEntry(key) === KIND.column);
+  return columns
+    .sort((a, b) => a.key.compare(b.key))
+    .map(({ key, value }) => ({ name: columnName(key), ...decodeColumn(value) }));
+}
+
+/** A cell's shards, each with its producer. */
+export function producerShards(entries: readonly Entry[]): ProducerShard[] {
+  return entries.flatMap(({ key, value }) => {
+    const { kind, producerId } = decodeEntryKey(key);
+    return kind === KIND.shard ? [{ producerId: Buffer.from(producerId, 'hex'), ...decodeShard(value) }] : [];
+  });
 }
 
 /** Σ over a cell's shards. Throws OUT_OF_RANGE, naming the cell; the state stays. */

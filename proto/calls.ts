@@ -1,6 +1,8 @@
 import type { Int64 } from '../counter/int64.js';
-import type { CellValue } from '../counter/shard.js';
+import type { CellValue, Shard } from '../counter/shard.js';
 import type { Granularity } from '../counter/window.js';
+import type { Column } from './column.js';
+import type { CellAddress } from './entry.js';
 import type { ErrorData } from './errors.js';
 import type { ConsistencyLevel } from './level.js';
 import type { RegisterRecord } from './register.js';
@@ -93,13 +95,29 @@ export interface StatsAnswer {
   series: StatsPoint[];
 }
 
+/** Kinds of producer that a client may be: an SDK process, or one whose sequences are positions of a log. */
+export const CLIENT_PRODUCER_KINDS = ['sdk', 'log'] as const;
+export type ClientProducerKind = (typeof CLIENT_PRODUCER_KINDS)[number];
+
+export interface MintRequest {
+  /** The new id is greater in time than this one. */
+  above?: Buffer | undefined;
+  /** `sdk` when absent. */
+  kind?: ClientProducerKind | undefined;
+}
+
+/** One producer's part of a cell, with whose it is (16 bytes). */
+export interface ProducerShard extends Shard {
+  producerId: Buffer;
+}
+
 /** One outcome per request, in order. */
 export type Outcome<T> = { ok: T } | { error: ErrorData };
 
 export interface ClientCalls {
   describe(options: CallOptions): Promise<ClusterDescription>;
-  /** A new producerId (16 bytes), greater in time than `above`. */
-  mintProducer(above: Buffer | undefined, options: CallOptions): Promise<Buffer>;
+  /** A new producerId (16 bytes). */
+  mintProducer(request: MintRequest, options: CallOptions): Promise<Buffer>;
   flush(request: FlushRequest, options: CallOptions): Promise<FlushReply>;
   increment(
     requests: readonly IncrementRequest[],
@@ -116,6 +134,24 @@ export interface ClientCalls {
     level: ConsistencyLevel,
     options: CallOptions,
   ): Promise<Outcome<StatsAnswer>[]>;
+  /**
+   * All shards of each cell, read as `get` reads them, but not summed. Answers the first cells, as many as one
+   * answer may hold, one at least: ask again for the rest.
+   */
+  shards(
+    cells: readonly CellAddress[],
+    level: ConsistencyLevel,
+    options: CallOptions,
+  ): Promise<Outcome<ProducerShard[]>[]>;
+  /**
+   * The columns of each key in order of their names, deleted ones too. Answers the first keys, as many as one
+   * answer may hold, one at least: ask again for the rest.
+   */
+  columns(
+    keys: readonly string[],
+    level: ConsistencyLevel,
+    options: CallOptions,
+  ): Promise<Outcome<Column[]>[]>;
 }
 
 /** One endpoint as gossip knows it, for operators. */

@@ -228,6 +228,20 @@ export function statsFromWire(reply: wire.WireStatsReply): StatsAnswer {
   };
 }
 
+export function statsOutcomesToWire(
+  outcomes: readonly Outcome<StatsAnswer>[],
+): wire.WireStatsManyReply['outcomes'] {
+  return outcomes.map((outcome) =>
+    'ok' in outcome ? { stats: statsToWire(outcome.ok) } : { error: errorToWire(outcome.error) },
+  );
+}
+
+export function statsOutcomesFromWire(outcomes: wire.WireStatsManyReply['outcomes']): Outcome<StatsAnswer>[] {
+  return outcomes.map(({ stats, error }) =>
+    stats ? { ok: statsFromWire(stats) } : { error: errorFromWire(error) },
+  );
+}
+
 export function cellOutcomesToWire(outcomes: readonly Outcome<CellValue>[]): wire.WireGetManyReply {
   return {
     outcomes: outcomes.map((outcome) =>
@@ -243,8 +257,17 @@ export function cellOutcomesFromWire(reply: wire.WireGetManyReply): Outcome<Cell
 }
 
 /** The stream that takes it gives it its number and timeout. */
-export function queryToWire(queries: readonly CellQuery[], level: ConsistencyLevel): wire.WireQueryRequest {
-  return { id: 0, queries: queries.map(cellQueryToWire), consistency: levelToWire(level), timeoutMs: 0 };
+export function queryToWire(
+  { cells = [], stats = [] }: { cells?: readonly CellQuery[]; stats?: readonly StatsQuery[] },
+  level: ConsistencyLevel,
+): wire.WireQueryRequest {
+  return {
+    id: 0,
+    queries: cells.map(cellQueryToWire),
+    consistency: levelToWire(level),
+    timeoutMs: 0,
+    stats: stats.map(statsQueryToWire),
+  };
 }
 
 /** The stream that takes it gives it its number and timeout. */

@@ -36,6 +36,8 @@ export interface CounterService {
   GetMany: Method<wire.WireGetManyRequest, wire.WireGetManyReply>;
   Stats: Method<wire.WireStatsRequest, wire.WireStatsReply>;
   StatsMany: Method<wire.WireStatsManyRequest, wire.WireStatsManyReply>;
+  Shards: Method<wire.WireShardsRequest, wire.WireShardsReply>;
+  Columns: Method<wire.WireColumnsRequest, wire.WireColumnsReply>;
   Describe: Method<Empty, wire.WireDescribeReply>;
   MintProducer: Method<wire.WireMintProducerRequest, wire.WireMintProducerReply>;
   Flush: Method<wire.WireFlushRequest, wire.WireFlushReply>;
@@ -70,8 +72,10 @@ export const PEER_SERVICE = 'tallyring.peer.v1.Peer';
 /** The protos lie beside this file, in proto/ as in dist/proto/. */
 const folder = dirname(fileURLToPath(import.meta.url));
 
-function load(keepCase: boolean): PackageDefinition {
-  return loadSync(['counter.proto', 'peer.proto'], {
+const NODE_PROTOS = ['counter.proto', 'peer.proto'];
+
+function load(protos: string[], keepCase: boolean): PackageDefinition {
+  return loadSync(protos, {
     includeDirs: [folder],
     keepCase,
     longs: String,
@@ -81,21 +85,29 @@ function load(keepCase: boolean): PackageDefinition {
   });
 }
 
-const definitions = load(false);
+const definitions = load([...NODE_PROTOS, 'log.proto'], false);
 
 function checked<T>(packageName: string, type: object, deserialize: (bytes: Buffer) => T) {
   const shape = shapeOf(type as Descriptor, (name) => {
     const found = definitions[`${packageName}.${name}`];
     return found && 'type' in found ? (found.type as Descriptor) : undefined;
   });
+  const malformed = (fault: string) =>
+    new Malformed(new TallyringError('INVALID_ARGUMENT', `malformed message: ${fault}`));
   return (bytes: Buffer): T | Malformed => {
     const fault = wireFault(shape, bytes);
-    if (fault === undefined) return deserialize(bytes);
-    return new Malformed(new TallyringError('INVALID_ARGUMENT', `malformed message: ${fault}`));
+    if (fault !== undefined) return malformed(fault);
+    try {
+      return deserialize(bytes);
+    } catch (error) {
+      // protobufjs does not take every varint that protobuf allows, e.g. a small number in six bytes at the end.
+      return malformed((error as Error).message);
+    }
   };
 }
 
-function serviceOf<S>(name: string): S {
+/** A service by its full name. */
+export function serviceOf<S>(name: string): S {
   const packageName = name.slice(0, name.lastIndexOf('.'));
   const methods = definitions[name] as Record<string, MethodDefinition<object, object>>;
   const service: Record<string, Method<object, object>> = {};
@@ -116,6 +128,6 @@ export const operatorService = serviceOf<OperatorService>(OPERATOR_SERVICE);
 export const peerService = serviceOf<PeerService>(PEER_SERVICE);
 
 /** The packages as written in the protos, gRPC's health among them, for server reflection. */
-export function reflectedPackages(): PackageDefinition {
-  return { ...load(true), ...loadSync(healthProto, { keepCase: true }) };
+export function reflectedPackages(protos = NODE_PROTOS): PackageDefinition {
+  return { ...load(protos, true), ...loadSync(healthProto, { keepCase: true }) };
 }

@@ -119,8 +119,51 @@ export interface WireDescribeReply {
   maxBatchBytes: number;
 }
 
+export interface WireCellAddress {
+  key: string;
+  eventType: string;
+  granularity: WireEnum;
+  window: WireInt64;
+}
+
+export interface WireShardsRequest {
+  cells: WireCellAddress[];
+  consistency: WireEnum;
+}
+
+export interface WireProducerShard {
+  producerId: Buffer;
+  sequence: WireInt64;
+  count: WireInt64;
+  sum: WireInt64;
+  min?: WireInt64 | undefined;
+  max?: WireInt64 | undefined;
+}
+
+export interface WireShardsReply {
+  outcomes: { cell?: { shards: WireProducerShard[] } | undefined; error?: WireError | undefined }[];
+}
+
+export interface WireColumnsRequest {
+  keys: string[];
+  consistency: WireEnum;
+}
+
+export interface WireColumn {
+  name: string;
+  text?: string | undefined;
+  timeMs: WireInt64;
+  logical: WireInt64;
+  writer: Buffer;
+}
+
+export interface WireColumnsReply {
+  outcomes: { row?: { columns: WireColumn[] } | undefined; error?: WireError | undefined }[];
+}
+
 export interface WireMintProducerRequest {
   above?: Buffer | undefined;
+  kind: WireEnum;
 }
 
 export interface WireMintProducerReply {
@@ -148,9 +191,13 @@ export interface WireFlushReply extends WireNumberedReply {
   failures: { indexes: number[]; error: WireError | null }[];
 }
 
-export interface WireQueryRequest extends WireNumberedRequest, WireGetManyRequest {}
+export interface WireQueryRequest extends WireNumberedRequest, WireGetManyRequest {
+  stats: WireStatsQuery[];
+}
 
-export interface WireQueryReply extends WireNumberedReply, WireGetManyReply {}
+export interface WireQueryReply extends WireNumberedReply, WireGetManyReply {
+  stats: WireStatsManyReply['outcomes'];
+}
 
 export interface WireRegisterRecord {
   epoch: WireInt64;

@@ -11,6 +11,10 @@ mkdirSync(join(root, 'dist', 'proto'), { recursive: true });
 for (const name of readdirSync(join(root, 'proto'))) {
   if (name.endsWith('.proto')) cpSync(join(root, 'proto', name), join(root, 'dist', 'proto', name));
 }
+// The query service's page is served as it stands.
+cpSync(join(root, 'services', 'query', 'page'), join(root, 'dist', 'services', 'query', 'page'), {
+  recursive: true,
+});
 const project = process.argv[2] === 'all' ? 'tsconfig.json' : 'tsconfig.build.json';
 const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
 const args = [tsc, '-p', join(root, project)];

@@ -9,7 +9,17 @@ import { fileURLToPath } from 'node:url';
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 // `all`: tests and benchmarks are built as well. A user's start must not depend on them.
 const all = process.argv[2] === 'all';
-const product = ['ports', 'counter', 'proto', 'node', 'client', 'cli', 'scripts', 'tsconfig.json'];
+const product = [
+  'ports',
+  'counter',
+  'proto',
+  'node',
+  'client',
+  'services',
+  'cli',
+  'scripts',
+  'tsconfig.json',
+];
 const sources = all ? [...product, 'test', 'bench'] : product;
 
 const [major, minor] = process.versions.node.split('.').map(Number);
@@ -67,7 +77,9 @@ function addTree(hash, path) {
   if (!existsSync(path)) return;
   const stat = statSync(path);
   if (stat.isDirectory()) {
-    for (const name of readdirSync(path).sort()) if (name !== 'data') addTree(hash, join(path, name));
+    for (const name of readdirSync(path).sort()) {
+      if (name !== 'data' && name !== 'node_modules') addTree(hash, join(path, name));
+    }
   } else {
     hash.update(`${path.slice(root.length)}\0`).update(readFileSync(path));
   }

@@ -3,7 +3,9 @@ import { realClock, realTimers } from '../../ports/real.js';
 import type { CallOptions } from '../../proto/calls.js';
 import { channelOptions } from '../../proto/channel.js';
 import * as convert from '../../proto/convert.js';
+import { columnOutcomesFromWire } from '../../proto/convert-column.js';
 import { descriptionFromWire, reportFromWire } from '../../proto/convert-operator.js';
+import { addressToWire, mintToWire, shardOutcomesFromWire } from '../../proto/convert-producer.js';
 import { recordFromWire, recordToWire } from '../../proto/convert-register.js';
 import { asTallyringError, errorToData, TallyringError } from '../../proto/errors.js';
 import {
@@ -46,12 +48,15 @@ function openConnection(text: string): OperatorConnection {
   const caller: UnaryCaller = { client, address, clock: realClock, isClosed: () => closed };
   const read = <Request, Reply>(method: Method<Request, Reply>, request: Request, given: CallOptions) =>
     callUnary(caller, method, request, { ...given, writes: false });
+  const reads = readCalls(read);
   return {
     address,
     flush: streamed.flush,
     get: streamed.get,
     increment: incrementCall(caller),
-    ...readCalls(read),
+    ...reads,
+    stats: (queries, level, given) =>
+      (streamed.areShort(queries) ? streamed : reads).stats(queries, level, given),
     ...registerCalls(caller),
     ...operatorCalls(read),
     close() {
@@ -60,6 +65,11 @@ function openConnection(text: string): OperatorConnection {
       client.close();
     },
   };
+}
+
+/** Refuses a reply that has not the outcomes of the first requests, one at least. */
+function checkFirst(outcomes: number, asked: number): void {
+  if (outcomes > asked || (outcomes === 0 && asked > 0)) checkCount(outcomes, asked);
 }
 
 type Read = <Request, Reply>(
@@ -90,10 +100,28 @@ function incrementCall(caller: UnaryCaller): NodeConnection['increment'] {
   };
 }
 
-function readCalls(read: Read): Pick<NodeConnection, 'describe' | 'mintProducer' | 'stats'> {
+function readCalls(
+  read: Read,
+): Pick<NodeConnection, 'describe' | 'mintProducer' | 'stats' | 'shards' | 'columns'> {
   return {
     describe: async (options) => descriptionFromWire(await read(counter.Describe, {}, options)),
-    mintProducer: async (above, options) => (await read(counter.MintProducer, { above }, options)).producerId,
+    mintProducer: async (request, options) =>
+      (await read(counter.MintProducer, mintToWire(request), options)).producerId,
+    async shards(cells, level, options) {
+      const request = { cells: cells.map(addressToWire), consistency: convert.levelToWire(level) };
+      const outcomes = shardOutcomesFromWire(await read(counter.Shards, request, options));
+      checkFirst(outcomes.length, cells.length);
+      return outcomes;
+    },
+    async columns(keys, level, options) {
+      const request = {
+        keys: keys.map((key) => convert.textToWire('key', key)),
+        consistency: convert.levelToWire(level),
+      };
+      const outcomes = columnOutcomesFromWire(await read(counter.Columns, request, options));
+      checkFirst(outcomes.length, keys.length);
+      return outcomes;
+    },
     async stats(queries, level, options) {
       const request = {
         queries: queries.map(convert.statsQueryToWire),
@@ -101,9 +129,7 @@ function readCalls(read: Read): Pick<NodeConnection, 'describe' | 'mintProducer'
       };
       const { outcomes } = await read(counter.StatsMany, request, options);
       checkCount(outcomes.length, queries.length);
-      return outcomes.map(({ stats, error }) =>
-        stats ? { ok: convert.statsFromWire(stats) } : { error: convert.errorFromWire(error) },
-      );
+      return convert.statsOutcomesFromWire(outcomes);
     },
   };
 }

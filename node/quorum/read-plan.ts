@@ -36,13 +36,15 @@ export function failed(
   { row, tally, tooLarge }: Query,
   why: { level: ConsistencyLevel; requirement: Requirement; inTime: boolean },
 ): ErrorData {
+  // Columns have no eventType.
+  const name = row.eventType === '' ? row.key : `${row.key} ${row.eventType}`;
   if (tooLarge) {
-    const text = `${row.key} ${row.eventType} has more shards in this range than one answer holds: ask for a shorter one`;
+    const text = `${name} has more in this range than one answer holds: ask for a shorter one`;
     return errorToData(new TallyringError('INVALID_ARGUMENT', text));
   }
   const { received } = tally;
   const required = requiredOf(why.requirement);
-  const what = `${why.level} was not reached for ${row.key} ${row.eventType}`;
+  const what = `${why.level} was not reached for ${name}`;
   const but = tally.verdict === 'met' ? ', but what they lacked could not be written back to them' : '';
   const text = `${what}: ${received} of ${required} replicas gave a whole answer${but}`;
   // Before the deadline it is clear that the others cannot: down, recovering, or their row is damaged.

@@ -1,5 +1,6 @@
+import { encodeBatch } from '../../proto/batch.js';
 import type { Outcome } from '../../proto/calls.js';
-import { type Entry, encodeBatch, tokenOf } from '../../proto/entry.js';
+import { type Entry, tokenOf } from '../../proto/entry.js';
 import { asTallyringError, errorToData } from '../../proto/errors.js';
 import type { ConsistencyLevel } from '../../proto/level.js';
 import type { RowQuery } from '../../proto/peer-message.js';

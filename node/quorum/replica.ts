@@ -1,4 +1,5 @@
-import { decodeBatch, type Entry, encodeBatch } from '../../proto/entry.js';
+import { decodeBatch, encodeBatch } from '../../proto/batch.js';
+import type { Entry } from '../../proto/entry.js';
 import { TallyringError } from '../../proto/errors.js';
 import type { ReplyBody, RowQuery } from '../../proto/peer-message.js';
 import { checkEntry } from '../storage/kinds.js';
@@ -42,7 +43,7 @@ export class Replica {
   /** Merges what came over a wire: every entry is checked first, so all of it is merged or nothing. */
   mergeBatch(batch: Buffer): Promise<number> {
     const entries = decodeBatch(batch);
-    for (const entry of entries) checkEntry(entry);
+    for (let i = 0; i < entries.length; i++) checkEntry(entries[i]!, entries[i - 1]);
     return this.merge(entries);
   }
 

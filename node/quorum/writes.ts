@@ -1,5 +1,6 @@
+import { encodeBatch } from '../../proto/batch.js';
 import type { FlushReply } from '../../proto/calls.js';
-import { type Entry, encodeBatch } from '../../proto/entry.js';
+import type { Entry } from '../../proto/entry.js';
 import { asTallyringError, errorToData, TallyringError } from '../../proto/errors.js';
 import type { ConsistencyLevel } from '../../proto/level.js';
 import type { Ring } from '../ring/ring.js';

@@ -1,5 +1,6 @@
 import { sleep } from '../../ports/clock.js';
-import { bytesOf, decodeBatch, type Entry, encodeBatch, isIntact } from '../../proto/entry.js';
+import { bytesOf, decodeBatch, encodeBatch } from '../../proto/batch.js';
+import { type Entry, isIntact } from '../../proto/entry.js';
 import type { NodeContext } from '../quorum/context.js';
 import { HASH_BYTES, type LeafSet } from './hash-tree.js';
 import { END_OF_ENTRIES, FIRST_ENTRY, scanLeaves, successor } from './leaf-scan.js';

@@ -30,8 +30,8 @@ export class HashTree {
     this.#ring = ring;
   }
 
-  /** Adds the hash of an entry, or takes it out: XOR does both. `hash`: the last 8 bytes of its value. */
-  toggle(entryKey: Buffer, hash: Buffer): void {
+  /** Adds the hash of an entry, the last 8 bytes of its value, or takes it out: XOR does both. */
+  toggle(entryKey: Buffer, value: Buffer): void {
     const group = this.#groupOf(entryKey);
     let words = this.#leaves.get(group);
     if (words === undefined) {
@@ -39,9 +39,9 @@ export class HashTree {
       this.#leaves.set(group, words);
     }
     const at = leafOf(entryKey) * HASH_WORDS;
-    const end = hash.length - HASH_BYTES;
-    words[at] = words[at]! ^ hash.readUInt32BE(end);
-    words[at + 1] = words[at + 1]! ^ hash.readUInt32BE(end + 4);
+    const hashAt = value.length - HASH_BYTES;
+    words[at] = words[at]! ^ value.readUInt32BE(hashAt);
+    words[at + 1] = words[at + 1]! ^ value.readUInt32BE(hashAt + 4);
   }
 
   /** Forgets all that was added to a leaf. */

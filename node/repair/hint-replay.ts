@@ -1,5 +1,6 @@
 import { sleep } from '../../ports/clock.js';
-import { type Entry, encodeBatch } from '../../proto/entry.js';
+import { encodeBatch } from '../../proto/batch.js';
+import type { Entry } from '../../proto/entry.js';
 import { asTallyringError } from '../../proto/errors.js';
 import type { NodeContext } from '../quorum/context.js';
 import type { HintStore } from '../storage/hints.js';

@@ -1,5 +1,6 @@
 import { sleep } from '../../ports/clock.js';
-import { decodeBatch, isIntact, KIND, kindOfEntry, tokenOfEntry } from '../../proto/entry.js';
+import { decodeBatch } from '../../proto/batch.js';
+import { isIntact, KIND, kindOfEntry, tokenOfEntry } from '../../proto/entry.js';
 import { asTallyringError } from '../../proto/errors.js';
 import type { NodeContext } from '../quorum/context.js';
 import { leafOf } from './hash-tree.js';

@@ -1,4 +1,4 @@
-import { CHECKSUM_BYTES, type Entry, kindOfEntry } from '../../proto/entry.js';
+import { type Entry, kindOfEntry } from '../../proto/entry.js';
 import { TallyringError } from '../../proto/errors.js';
 import type { CellCache } from './cell-cache.js';
 import type { Engine, EngineWrite } from './engine.js';
@@ -180,10 +180,14 @@ export class Committer {
     const changes = new Array<Change>(changed);
     for (let i = 0; i < changed; i++) {
       const { key, value } = outcome.winners[i]!;
-      const before = outcome.before[i];
+      const [before, cached] = [outcome.before[i], outcome.cached[i]];
       // What was written once may never be again; what is written a second time is worth the memory.
-      if (outcome.before[i] !== undefined) this.#parts.cache.set(outcome.keys[i]!, value!.toString('latin1'));
-      changes[i] = { key, before: before && hashOf(before), after: hashOf(value!) };
+      if (before !== undefined) {
+        const latin1 = value!.toString('latin1');
+        if (cached === undefined) this.#parts.cache.set(outcome.keys[i]!, { latin1 });
+        else cached.latin1 = latin1;
+      }
+      changes[i] = { key, before, after: value! };
     }
     onCommit(changes);
   }
@@ -212,10 +216,6 @@ export class Committer {
     onFailure?.(failure);
     return failure;
   }
-}
-
-function hashOf(value: Buffer): Buffer {
-  return value.subarray(value.length - CHECKSUM_BYTES);
 }
 
 /** Keys of the first writes: those of the entries that won. */

@@ -8,6 +8,7 @@ import { keyAfter } from './keyspace.js';
 import { kindOf } from './kinds.js';
 import { RecordsOverEngine } from './local-records.js';
 import type { MarkerTrail } from './markers.js';
+import type { ValueCache } from './merge-group.js';
 import type { KeyRange, LocalRecords, RangeRead, Store } from './store.js';
 import { StoreHealth } from './store-health.js';
 import type { StoreParts } from './store-parts.js';
@@ -39,7 +40,7 @@ export class EngineStore implements Store {
       renewIdentity: () => Promise<string>;
     },
   ) {
-    const cache = new LRUCache<string, string>({ max: store.limits.storeCacheEntries });
+    const cache: ValueCache = new LRUCache({ max: store.limits.storeCacheEntries });
     this.#engine = engine;
     this.#cells = new CellCache(store.limits.readCacheCells);
     this.#renewIdentity = found.renewIdentity;

@@ -1,6 +1,6 @@
 import type { Granularity } from '../../counter/window.js';
+import { compareStamps, decodeColumn, isColumnKey } from '../../proto/column.js';
 import {
-  CHECKSUM_BYTES,
   checkEntryForm,
   decodeShard,
   type Entry,
@@ -9,6 +9,7 @@ import {
   kindOfEntry,
 } from '../../proto/entry.js';
 import { TallyringError } from '../../proto/errors.js';
+import { isPlainShard, plainSequenceOf } from '../../proto/plain-shard.js';
 import { decodeRegister, isNewer, registerKey, registerName } from '../../proto/register.js';
 
 /** Which of two values of one key stays. A conflict is two different values of one version: a bug somewhere. */
@@ -30,6 +31,7 @@ export interface EntryKind {
 const KINDS = new Map<number, EntryKind>([
   [KIND.shard, { validate: validateShard, merge: mergeShard, alwaysSynced: false }],
   [KIND.register, { validate: validateRegister, merge: mergeRegister, alwaysSynced: true }],
+  [KIND.column, { validate: validateColumn, merge: mergeColumn, alwaysSynced: false }],
 ]);
 
 /** The kind of this code. Throws UNSUPPORTED_FORMAT for one that this software does not know. */
@@ -45,9 +47,11 @@ export function kindOf(code: number): EntryKind {
 /**
  * Checks an entry of any origin whole: key, token, kind, fields, checksum. Throws INVALID_ARGUMENT or
  * UNSUPPORTED_FORMAT.
+ *
+ * @param checked an entry that passed before: where both are of one series, that is not checked again.
  */
-export function checkEntry(entry: Entry): { kind: KindCode; granularity: Granularity } {
-  const form = checkEntryForm(entry);
+export function checkEntry(entry: Entry, checked?: Entry): { kind: KindCode; granularity: Granularity } {
+  const form = checkEntryForm(entry, checked);
   kindOf(form.kind).validate(entry);
   return form;
 }
@@ -57,9 +61,14 @@ export function mergeValues(key: Buffer, held: Buffer, incoming: Buffer): Verdic
   return kindOf(kindOfEntry(key)).merge(held, incoming);
 }
 
-function validateShard(entry: Entry): void {
-  decodeShard(entry.value);
-  sequenceOf(entry.value);
+/** Whether the incoming one stays, by version or, where that is the same, by what decides a conflict. */
+export function replaces(key: Buffer, incoming: Buffer, held: Buffer): boolean {
+  const verdict = mergeValues(key, held, incoming);
+  return verdict === 'incoming' || verdict === 'conflictIncoming';
+}
+
+function validateShard({ value }: Entry): void {
+  if (!isPlainShard(value)) decodeShard(value);
 }
 
 /** The greater sequence wins. One producer gives a sequence one state only; if not, the greater count stays. */
@@ -91,21 +100,22 @@ function mergeRegister(held: Buffer, incoming: Buffer): Verdict {
   return held.compare(incoming) < 0 ? 'conflictIncoming' : 'conflictHeld';
 }
 
-const FIXARRAY_5 = 0x95;
-/** An array head, five fields of a byte each, the checksum: enough to read any number at 2. */
-const LEAST_SHARD_BYTES = 6 + CHECKSUM_BYTES;
+/** A column lies where `columnKey` puts it, and nowhere else. */
+function validateColumn({ key, value }: Entry): void {
+  decodeColumn(value);
+  if (isColumnKey(key)) return;
+  throw new TallyringError('INVALID_ARGUMENT', 'malformed column: not the key of a column');
+}
 
-/** The sequence of a shard's value: the first element of its msgpack array, read without decoding the rest. */
+/** The later stamp wins. A writer gives a stamp one text only. */
+function mergeColumn(held: Buffer, incoming: Buffer): Verdict {
+  if (held.equals(incoming)) return 'unchanged';
+  const order = compareStamps(decodeColumn(incoming), decodeColumn(held));
+  if (order !== 0) return order > 0 ? 'incoming' : 'held';
+  return held.compare(incoming) < 0 ? 'conflictIncoming' : 'conflictHeld';
+}
+
+/** The sequence of a shard's value; most are read without decoding the rest. */
 export function sequenceOf(value: Buffer): number {
-  const tag = value[1];
-  if (value[0] === FIXARRAY_5 && tag !== undefined && value.length >= LEAST_SHARD_BYTES) {
-    if (tag < 0x80) return tag;
-    if (tag === 0xcc) return value[2]!;
-    if (tag === 0xcd) return value.readUInt16BE(2);
-    if (tag === 0xce) return value.readUInt32BE(2);
-    if (tag === 0xcb) return value.readDoubleBE(2);
-    if (tag === 0xcf) return Number(value.readBigUInt64BE(2));
-  }
-  // Not a form that our encoder writes, or too short to read safely: let the full decoder judge.
-  return decodeShard(value).sequence;
+  return plainSequenceOf(value) ?? decodeShard(value).sequence;
 }

@@ -11,7 +11,8 @@ import { checkTables } from './table-check.js';
  */
 const ROW_READ_BYTES = 16 * 1024;
 const PAGE_READ_BYTES = 256 * 1024;
-const FIRST_STEP = 8;
+/** A day of hours in one step, for each costs a thread's turn. */
+const FIRST_STEP = 32;
 /** Between two tables that are checked while the node serves. */
 const TABLE_REST_MS = 250;
 

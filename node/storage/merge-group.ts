@@ -3,8 +3,14 @@ import { type Entry, isIntact } from '../../proto/entry.js';
 import type { Engine, EngineWrite } from './engine.js';
 import { mergeValues } from './kinds.js';
 
-/** Newest synced values by entry key, both as latin1 strings: compact, and they pin no network buffer. */
-export type ValueCache = LRUCache<string, string>;
+/**
+ * Newest synced values by entry key, both as latin1 strings: compact, and they pin no network buffer. A value is
+ * replaced in its place, for a second look-up of every key is felt.
+ */
+export type ValueCache = LRUCache<string, CachedValue>;
+export interface CachedValue {
+  latin1: string;
+}
 
 /** What the entries of a group come to. Parallel arrays: an object per entry is felt at 100,000 a second. */
 export interface MergeOutcome {
@@ -13,6 +19,8 @@ export interface MergeOutcome {
   /** Keys of the winners, and what was held under them, if it was intact. */
   keys: string[];
   before: (Buffer | undefined)[];
+  /** Where the cache has that. */
+  cached: (CachedValue | undefined)[];
   /** How many entries of each source list won. */
   changed: number[];
   /** Winners whose held record was bad. */
@@ -39,6 +47,7 @@ export async function decideMerge(
     winners: [],
     keys: [],
     before: [],
+    cached: [],
     changed: new Array<number>(lists.length).fill(0),
     bad: [],
     conflicts: group.conflicts,
@@ -58,6 +67,7 @@ export async function decideMerge(
     outcome.winners.push(entry);
     outcome.keys.push(group.keys[i]!);
     outcome.before.push(intact ? former : undefined);
+    outcome.cached.push(held.cached[i]);
     outcome.changed[group.sources[i]!]!++;
   }
   return outcome;
@@ -92,17 +102,20 @@ class Candidates {
 
 interface HeldValues {
   values: (Buffer | undefined)[];
+  cached: (CachedValue | undefined)[];
   /** Those that came from the engine, whose checksums were not yet checked. */
   fromEngine: Set<number>;
 }
 
 async function lookUp(engine: Engine, cache: ValueCache, group: Candidates): Promise<HeldValues> {
   const values = new Array<Buffer | undefined>(group.keys.length);
+  const cached = new Array<CachedValue | undefined>(group.keys.length);
   const missing: number[] = [];
   for (let i = 0; i < group.keys.length; i++) {
-    const cached = cache.get(group.keys[i]!);
-    if (cached === undefined) missing.push(i);
-    else values[i] = Buffer.from(cached, 'latin1');
+    const known = cache.get(group.keys[i]!);
+    if (known === undefined) missing.push(i);
+    else values[i] = Buffer.from(known.latin1, 'latin1');
+    cached[i] = known;
   }
   const fromEngine = new Set<number>();
   if (missing.length > 0) {
@@ -113,5 +126,5 @@ async function lookUp(engine: Engine, cache: ValueCache, group: Candidates): Pro
       fromEngine.add(missing[m]!);
     }
   }
-  return { values, fromEngine };
+  return { values, cached, fromEngine };
 }

@@ -6,7 +6,7 @@ export interface KeyRange {
   to: Buffer;
 }
 
-/** What one commit changed, told after it was synced: `before` is the entry's former hash (8 bytes) if any. */
+/** What one commit changed, told after it was synced: an entry's former value, if any, and the one it has now. */
 export interface Change {
   key: Buffer;
   before: Buffer | undefined;

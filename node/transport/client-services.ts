@@ -2,9 +2,10 @@ import type { ServerUnaryCall, sendUnaryData, UntypedServiceImplementation } fro
 import type { Clock } from '../../ports/clock.js';
 import type { CallOptions, NodeCalls } from '../../proto/calls.js';
 import * as convert from '../../proto/convert.js';
+import { columnOutcomesToWire } from '../../proto/convert-column.js';
 import { descriptionToWire, reportToWire } from '../../proto/convert-operator.js';
+import { addressFromWire, mintFromWire, shardOutcomesToWire } from '../../proto/convert-producer.js';
 import { recordFromWire, recordToWire } from '../../proto/convert-register.js';
-import { PRODUCER_ID_BYTES } from '../../proto/entry.js';
 import { errorFromData, TallyringError } from '../../proto/errors.js';
 import {
   type CounterService,
@@ -20,6 +21,8 @@ import type {
   WireGetManyRequest,
   WireQueryReply,
   WireQueryRequest,
+  WireStatsManyReply,
+  WireStatsManyRequest,
 } from '../../proto/messages.js';
 import { toGrpcError } from '../../proto/status.js';
 import type { Limits } from '../config.js';
@@ -90,19 +93,36 @@ function flushStream(context: ServiceContext) {
 
 function queryStream(context: ServiceContext) {
   return numberedCalls<WireQueryRequest, WireQueryReply>(context, {
-    requestBytes: ({ queries }) =>
-      queries.reduce(
-        (bytes, { key, eventType }) => bytes + CELL_BYTES + key.length + eventType.length,
-        MESSAGE_BYTES,
+    requestBytes: ({ queries, stats }) => MESSAGE_BYTES + bytesOf(queries) + bytesOf(stats),
+    replyBytes: ({ outcomes, stats }) =>
+      stats.reduce(
+        (bytes, { stats: answer }) => bytes + CELL_BYTES * (1 + (answer?.series.length ?? 0)),
+        MESSAGE_BYTES + outcomes.length * CELL_BYTES,
       ),
-    replyBytes: ({ outcomes }) => MESSAGE_BYTES + outcomes.length * CELL_BYTES,
     timeoutOf: namedAnswerTimeout,
     answer: async (request, options) => {
-      const { outcomes } = await getMany(context, request, options);
-      return { id: request.id, outcomes };
+      const [{ outcomes }, { outcomes: stats }] = await Promise.all([
+        isOfStatsAlone(request) ? NOTHING : getMany(context, request, options),
+        request.stats.length === 0 ? NOTHING : statsMany(context, statsOf(request), options),
+      ]);
+      return { id: request.id, outcomes, stats };
     },
-    failed: (id, error) => ({ id, outcomes: [], error }),
+    failed: (id, error) => ({ id, outcomes: [], stats: [], error }),
   });
+}
+
+const NOTHING = { outcomes: [] };
+
+function isOfStatsAlone({ queries, stats }: WireQueryRequest): boolean {
+  return queries.length === 0 && stats.length > 0;
+}
+
+function statsOf({ stats, consistency }: WireQueryRequest): WireStatsManyRequest {
+  return { queries: stats, consistency };
+}
+
+function bytesOf(queries: readonly { key: string; eventType: string }[]): number {
+  return queries.reduce((bytes, { key, eventType }) => bytes + CELL_BYTES + key.length + eventType.length, 0);
 }
 
 async function getMany(
@@ -112,6 +132,16 @@ async function getMany(
 ): Promise<WireGetManyReply> {
   const level = convert.levelFromWire(consistency);
   return convert.cellOutcomesToWire(await calls.get(queries.map(convert.cellQueryFromWire), level, options));
+}
+
+async function statsMany(
+  { calls }: ServiceContext,
+  { queries, consistency }: WireStatsManyRequest,
+  options: CallOptions,
+): Promise<WireStatsManyReply> {
+  const level = convert.levelFromWire(consistency);
+  const outcomes = await calls.stats(queries.map(convert.statsQueryFromWire), level, options);
+  return { outcomes: convert.statsOutcomesToWire(outcomes) };
 }
 
 /** The service tallyring.v1.Counter on top of a node. */
@@ -144,24 +174,17 @@ export function counterImplementation(context: ServiceContext): UntypedServiceIm
       const query = convert.statsQueryFromWire(request);
       return convert.statsToWire(only(await calls.stats([query], level, options)));
     },
-    StatsMany: async ({ queries, consistency }, options) => {
+    StatsMany: (request, options) => statsMany(context, request, options),
+    Shards: async ({ cells, consistency }, options) => {
       const level = convert.levelFromWire(consistency);
-      const outcomes = await calls.stats(queries.map(convert.statsQueryFromWire), level, options);
-      return {
-        outcomes: outcomes.map((outcome) =>
-          'ok' in outcome
-            ? { stats: convert.statsToWire(outcome.ok) }
-            : { error: convert.errorToWire(outcome.error) },
-        ),
-      };
+      return shardOutcomesToWire(await calls.shards(cells.map(addressFromWire), level, options));
     },
+    Columns: async ({ keys, consistency }, options) =>
+      columnOutcomesToWire(await calls.columns(keys, convert.levelFromWire(consistency), options)),
     Describe: async (_, options) => descriptionToWire(await calls.describe(options)),
-    MintProducer: async ({ above }, options) => {
-      if (above && above.length !== PRODUCER_ID_BYTES) {
-        throw new TallyringError('INVALID_ARGUMENT', `above must have ${PRODUCER_ID_BYTES} bytes`);
-      }
-      return { producerId: await calls.mintProducer(above, options) };
-    },
+    MintProducer: async (request, options) => ({
+      producerId: await calls.mintProducer(mintFromWire(request), options),
+    }),
   };
   return { ...handlers(context, methods), Flush: flushStream(context), Query: queryStream(context) };
 }

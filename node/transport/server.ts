@@ -6,6 +6,7 @@ import type { Logger } from '../../ports/logger.js';
 import type { NodeCalls } from '../../proto/calls.js';
 import { asServiceDefinition, grpcAddress, serverOptions } from '../../proto/channel.js';
 import { TallyringError } from '../../proto/errors.js';
+import { checkListenHost, listenFailure } from '../../proto/listen.js';
 import {
   COUNTER_SERVICE,
   counterService,
@@ -46,26 +47,9 @@ export function nodeConfigOf(config: ClusterConfig, nodeId: string): NodeConfig 
   throw new TallyringError('FAILED_PRECONDITION', `cluster.yml has no node ${nodeId}; it has ${known}`);
 }
 
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
-}
-
 /** Without TLS a node listens on loopback only, unless cluster.yml says that it may. */
 export function checkHost(config: ClusterConfig, { id, host }: NodeConfig): void {
-  if (config.insecure || isLoopback(host)) return;
-  throw new TallyringError(
-    'FAILED_PRECONDITION',
-    `node ${id} would listen on ${host} without encryption or passwords; ` +
-      'set insecure: true in cluster.yml if that network is trusted, or use 127.0.0.1',
-  );
-}
-
-/** What a failure to listen on an address means, and what to do. */
-export function listenFailure(host: string, port: number, cause: Error): TallyringError {
-  const text = /EADDRINUSE|address already in use/.test(cause.message)
-    ? `port ${port} of ${host} is in use: stop the process that listens there, or change the port in cluster.yml`
-    : `cannot listen on ${host} port ${port}: ${cause.message}`;
-  return new TallyringError('FAILED_PRECONDITION', text, { cause });
+  checkListenHost(`node ${id}`, host, config.insecure);
 }
 
 /** A node's gRPC server: clients, operators, peers, health and reflection on one port. */

@@ -117,7 +117,7 @@ export class DrillCluster {
   }
 }
 
-function collect(child: ReturnType<typeof spawn>): Promise<CommandResult> {
+export function collect(child: ReturnType<typeof spawn>): Promise<CommandResult> {
   const out: CommandResult = { code: null, stdout: '', stderr: '' };
   child.stdout!.on('data', (chunk: Buffer) => {
     out.stdout += chunk;

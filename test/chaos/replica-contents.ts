@@ -2,7 +2,8 @@ import { connectOperator } from '../../client/transport/grpc.js';
 import { GrpcPeers } from '../../node/transport/peers.js';
 import { silentLogger } from '../../ports/logger.js';
 import { realClock, realRandom, realTimers } from '../../ports/real.js';
-import { decodeBatch, decodeEntryKey, type Entry } from '../../proto/entry.js';
+import { decodeBatch } from '../../proto/batch.js';
+import { decodeEntryKey, type Entry } from '../../proto/entry.js';
 import type { Nodes } from './nodes.js';
 
 const PAGE_ENTRIES = 2_000;

@@ -7,15 +7,8 @@ import { connectOperator, grpcTransport } from '../../client/transport/grpc.js';
 import { clusterSchema } from '../../node/config.js';
 import { type RunningNode, runNode } from '../../node/main.js';
 import { silentLogger } from '../../ports/logger.js';
-import {
-  type Entry,
-  encodeBatch,
-  encodeShard,
-  KIND,
-  sealValue,
-  shardKey,
-  tokenOf,
-} from '../../proto/entry.js';
+import { encodeBatch } from '../../proto/batch.js';
+import { type Entry, encodeShard, KIND, sealValue, shardKey, tokenOf } from '../../proto/entry.js';
 import type { ConsistencyLevel } from '../../proto/level.js';
 
 // What is wrong is refused with a typed error that says what to do, and nothing of it is applied.

@@ -1,6 +1,7 @@
 import type { Limits } from '../../node/config.js';
 import type { SimConfiguration } from './configuration.js';
 import type { Fault } from './faults.js';
+import { withPipeline } from './pipeline/configuration.js';
 import type { Plants } from './plants.js';
 import { type RunOptions, type RunResult, runSeed } from './scenario.js';
 
@@ -25,6 +26,8 @@ export interface Cut {
 export interface Case {
   seed: number;
   scale?: number;
+  /** The counting pipeline in place of the usual clients. */
+  pipeline?: boolean;
   /** In place of the faults that the seed draws. */
   schedule?: readonly Fault[];
   cut?: Cut;
@@ -48,10 +51,14 @@ export interface CaseOptions {
   adjust?: RunOptions['adjust'];
 }
 
-export function runCase({ seed, scale, schedule, cut }: Case, options: CaseOptions = {}): Promise<RunResult> {
+export function runCase(
+  { seed, scale, pipeline, schedule, cut }: Case,
+  options: CaseOptions = {},
+): Promise<RunResult> {
   const run: RunOptions = {
     story: options.story ?? false,
     adjust: (config) => {
+      if (pipeline) withPipeline(config);
       options.adjust?.(config);
       if (cut) applyCut(config, cut);
     },

@@ -10,6 +10,7 @@ import {
   STORE_FAULTS,
 } from './faults.js';
 import type { NetworkFaults } from './network.js';
+import type { PipelineConfiguration } from './pipeline/configuration.js';
 import { SeededRandom } from './seeded-random.js';
 
 /** All that a seed decides before the run starts. */
@@ -37,6 +38,8 @@ export interface SimConfiguration {
   levels: ConsistencyLevel[];
   /** Cells in the memory of an SDK: the fewer, the more often it rolls to a fresh producerId to forget some. */
   sdkMaxCells: number;
+  /** The counting pipeline, in runs that are about it. */
+  pipeline?: PipelineConfiguration;
 }
 
 /**
@@ -105,6 +108,9 @@ export function clientNames(config: SimConfiguration): string[] {
     ...named('plain', config.plainClients),
     ...named('reader', config.readers),
     ...named('owner', config.registerOwners),
+    ...named('processor', config.pipeline?.instances ?? 0),
+    ...named('source', config.pipeline?.sources ?? 0),
+    ...(config.pipeline ? ['log'] : []),
   ];
 }
 

@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { type Case, runCase } from './case.js';
-import { type RunResult, runSeed } from './scenario.js';
+import type { RunResult } from './scenario.js';
 import { shrink } from './shrink.js';
 import { tellStory } from './story.js';
 import { Totals } from './totals.js';
@@ -11,7 +11,7 @@ import { Totals } from './totals.js';
 /** Runs seeds over as many workers as there are cores: `HELP` says the rest. */
 
 const USAGE =
-  'usage: npm run test:sim -- [--seeds N] [--from S] [--jobs J] [--scale X] [--trace | --shrink] [--case JSON]';
+  'usage: npm run test:sim -- [--seeds N] [--from S] [--jobs J] [--scale X] [--pipeline] [--trace | --shrink] [--case JSON]';
 const HELP = `${USAGE}
 
 Runs a whole cluster and its clients under virtual time, once per seed, and checks every promise.
@@ -20,6 +20,7 @@ Runs a whole cluster and its clients under virtual time, once per seed, and chec
   --from S    the first seed (default: 1)
   --jobs J    workers (default: one per core)
   --scale X   every run so many times longer and busier (default: 1)
+  --pipeline  the counting pipeline in place of the usual clients
   --trace     print the story of every seed, one after the other (meant for one)
   --shrink    cut every seed that fails down to a short schedule, and tell its story (meant for one)
   --case JSON run just this, as --shrink printed it; JSON or a file of it
@@ -35,6 +36,7 @@ interface Arguments {
   from: number;
   jobs: number;
   scale: number;
+  pipeline: boolean;
   trace: boolean;
   shrink: boolean;
   case: Case | undefined;
@@ -48,6 +50,7 @@ function parse(): Arguments {
       from: { type: 'string', default: '1' },
       jobs: { type: 'string', default: String(availableParallelism()) },
       scale: { type: 'string', default: '1' },
+      pipeline: { type: 'boolean', default: false },
       trace: { type: 'boolean', default: false },
       shrink: { type: 'boolean', default: false },
       case: { type: 'string' },
@@ -64,6 +67,7 @@ function parse(): Arguments {
     from: whole(values.from, 0),
     jobs: whole(values.jobs, 1),
     scale: whole(values.scale, 1),
+    pipeline: values.pipeline,
     trace: values.trace,
     shrink: values.shrink,
     case: values.case === undefined ? undefined : readCase(values.case),
@@ -78,8 +82,8 @@ function readCase(text: string): Case {
 /** The runs that were asked for, each as a case of its own. */
 function casesOf(options: Arguments): Case[] {
   if (options.case) return [options.case];
-  const { seeds, from, scale } = options;
-  return Array.from({ length: seeds }, (_, i) => ({ seed: from + i, scale }));
+  const { seeds, from, scale, pipeline } = options;
+  return Array.from({ length: seeds }, (_, i) => ({ seed: from + i, scale, ...(pipeline && { pipeline }) }));
 }
 
 async function traceAll(options: Arguments): Promise<number> {
@@ -119,7 +123,7 @@ function runAll(options: Arguments, onResult: (result: RunResult) => void): Prom
   const one = () =>
     new Promise<void>((resolve, reject) => {
       const worker = new Worker(new URL(import.meta.url), {
-        workerData: options.scale,
+        workerData: { scale: options.scale, pipeline: options.pipeline },
         resourceLimits: YOUNG,
       });
       const hand = () => {
@@ -139,7 +143,7 @@ function runAll(options: Arguments, onResult: (result: RunResult) => void): Prom
 async function spreadSeeds(options: Arguments): Promise<number> {
   const startMs = performance.now();
   const totals = new Totals();
-  const again = options.scale === 1 ? '' : ` --scale ${options.scale}`;
+  const again = `${options.scale === 1 ? '' : ` --scale ${options.scale}`}${options.pipeline ? ' --pipeline' : ''}`;
   let toldMs = startMs;
   const tell = () => {
     const seconds = (performance.now() - startMs) / 1000;
@@ -205,7 +209,7 @@ if (isMainThread) {
   const unhandled: unknown[] = [];
   process.on('unhandledRejection', (reason) => unhandled.push(reason));
   parentPort!.on('message', (seed: number) => {
-    void runSeed(seed, { scale: workerData as number }).then((result) => {
+    void runCase({ seed, ...(workerData as Pick<Case, 'scale' | 'pipeline'>) }).then((result) => {
       for (const reason of unhandled.splice(0)) {
         result.violations.push({ check: 'every rejection is handled', detail: String(reason) });
       }

@@ -51,6 +51,7 @@ export class Nemesis {
   readonly struck: Record<string, number> = {};
   readonly #parts: NemesisParts;
   readonly #stores: StoreFaults;
+  readonly #watcher = { replied: (reply: Reply) => this.#replied(reply) };
   #armed: Armed[] = [];
   #stopped = false;
 
@@ -65,7 +66,7 @@ export class Nemesis {
       if (fault.trigger === undefined) time.after(fault.atMs, () => this.#strike(fault));
       else this.#armed.push({ fault, replies: 0 });
     }
-    cluster.network.onReply = (reply) => this.#replied(reply);
+    cluster.network.watchers.add(this.#watcher);
     this.#operate();
   }
 
@@ -74,7 +75,7 @@ export class Nemesis {
     const { cluster, trace } = this.#parts;
     this.#stopped = true;
     trace.note('heal: the faults are over');
-    cluster.network.onReply = undefined;
+    cluster.network.watchers.delete(this.#watcher);
     cluster.network.healAll();
     for (const node of cluster.nodes) {
       node.clock.offsetMs = 0;

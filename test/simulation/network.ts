@@ -46,6 +46,8 @@ export interface Call {
   timedOut: () => TallyringError;
   /** Never delivered twice: no transport does that to a plain increment, which counts again if it is. */
   once?: boolean;
+  /** Refused while the link is full, as a peer's is. */
+  bounded?: boolean;
 }
 
 /** A peer's or node's answer, as it reaches the process that asked. */
@@ -53,6 +55,18 @@ export interface Reply {
   method: string;
   from: string;
   to: string;
+  /** What was asked, and the reply's frame. */
+  request: Buffer;
+  reply: Buffer;
+}
+
+/** A request, as it reaches the process that serves it. */
+export type Arrival = Pick<Reply, 'method' | 'from' | 'to' | 'request'>;
+
+/** Told of what is delivered, before anybody acts on it. */
+export interface NetworkWatcher {
+  arrived?(arrival: Arrival): void;
+  replied?(reply: Reply): void;
 }
 
 interface InFlight extends Call {
@@ -68,8 +82,7 @@ export class SimNetwork {
   faults: NetworkFaults = { ...PERFECT_NETWORK };
   /** Bytes on their way from one process to another beyond which a further request is refused. */
   maxQueueBytes = 32 * 1024 * 1024;
-  /** Told of every reply that was delivered. */
-  onReply: ((reply: Reply) => void) | undefined;
+  readonly watchers = new Set<NetworkWatcher>();
   /** What befell single messages, by name. */
   readonly struck: Record<string, number> = {};
   readonly #time: VirtualTime;
@@ -149,7 +162,7 @@ export class SimNetwork {
   call(call: Call): Promise<Buffer> {
     const link = `${call.from.name}>${call.to}`;
     const queued = this.#queuedBytes.get(link) ?? 0;
-    if (queued > 0 && queued + call.payload.length > this.maxQueueBytes) {
+    if (call.bounded !== false && queued > 0 && queued + call.payload.length > this.maxQueueBytes) {
       return Promise.reject(new TallyringError('OVERLOADED', `too much waits for ${call.to}`));
     }
     return new Promise((resolve, reject) => {
@@ -199,6 +212,8 @@ export class SimNetwork {
     host.process.deliver(() => {
       call.delivered = true;
       const payload = Buffer.from(call.payload);
+      const arrival = { method: call.method, from: call.from.name, to: call.to, request: payload };
+      for (const watcher of this.watchers) watcher.arrived?.(arrival);
       this.#trace.delivered(`${call.from.name} > ${call.to}: ${call.method}`, payload);
       void serve(call.from.name, call.method, payload, call.timeoutMs).then((reply) => {
         if (!host.process.alive) return;
@@ -215,8 +230,13 @@ export class SimNetwork {
         `${call.to} > ${call.from.name}: ${what} to ${call.method}`,
         Buffer.isBuffer(outcome) ? outcome : Buffer.alloc(0),
       );
-      call.settle(outcome);
-      if (what === 'reply') this.onReply?.({ method: call.method, from: call.to, to: call.from.name });
+      if (Buffer.isBuffer(outcome)) {
+        const { method, from, to, payload: request } = call;
+        const reply = { method, from: to, to: from.name, request, reply: outcome };
+        for (const watcher of this.watchers) watcher.replied?.(reply);
+      }
+      // Whoever was paused or killed just now has not seen it.
+      call.from.deliver(() => call.settle(outcome));
     });
   }
 

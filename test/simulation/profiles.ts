@@ -1,7 +1,6 @@
 import type { SimConfiguration } from './configuration.js';
-import { COORDINATOR, type Fault, REPLICA } from './faults.js';
 import { PERFECT_NETWORK } from './network.js';
-import { linksAround } from './partitions.js';
+import { type PipelineConfiguration, strikesOf, withPipeline } from './pipeline/configuration.js';
 
 /** Changes what a seed decided, so that every seed looks at one kind of trouble. */
 export type Profile = (config: SimConfiguration) => void;
@@ -74,6 +73,58 @@ function registers(): Profile {
     config.plainClients = 0;
     config.readers = 0;
     config.registerOwners = 4;
+  };
+}
+
+/** Processing instances take over from each other all the time. */
+function pipeline(changes: Partial<PipelineConfiguration> = {}): Profile {
+  return (config) => {
+    lossy({ kill: 8_000 })(config);
+    config.network.lossRate = 0.01;
+    config.readers = 0;
+    config.cluster.replication = { dc1: 3 };
+    config.replicas = 3;
+    config.safetyMs = 10_000;
+    for (const node of config.cluster.nodes) node.datacenter = 'dc1';
+    withPipeline(config);
+    const never = Number.POSITIVE_INFINITY;
+    Object.assign(config.pipeline!, {
+      instances: 3,
+      partitions: 2,
+      dedupWindows: [400],
+      flushIntervalMs: 50,
+      maxBatchRecords: 1_000,
+      rate: 15,
+      retentionMs: 500,
+      repeatRate: 0.1,
+      withoutId: 0,
+      malformed: 0.03,
+      hugeValues: 0,
+      killEveryMs: 3_000,
+      stallEveryMs: 2_000,
+      stopEveryMs: never,
+      logKillEveryMs: 5_000,
+      logStallEveryMs: never,
+      strikes: strikesOf({ kill: 0.04, stall: 0.02 }),
+      takeOverAfterMs: 400,
+      ...changes,
+    });
+  };
+}
+
+/**
+ * A node is cut off from its peers, not from the instances, as it takes an intent, and the writer dies: it alone holds
+ * the newest checkpoint. Whoever takes it over from there dies as well, when it has flushed.
+ */
+function loneReplicas(changes: Partial<PipelineConfiguration>): Profile {
+  return (config) => {
+    const never = Number.POSITIVE_INFINITY;
+    const calmly = { killEveryMs: never, stallEveryMs: never, logKillEveryMs: never, retentionMs: HOUR_MS };
+    pipeline({ ...calmly, ...changes })(config);
+    config.faultEveryMs = {};
+    config.network.lossRate = 0;
+    config.cluster.rollups = ['total'];
+    config.safetyMs = 20_000;
   };
 }
 
@@ -163,6 +214,32 @@ export const PROFILES = {
     config.cluster.limits.antiEntropyIntervalMs = HOUR_MS;
     config.cluster.limits.maxHintBytesPerTarget = 1_000_000;
   },
+  /** The counting pipeline: its processes are killed and stalled all the time, on a network that loses messages. */
+  pipeline: pipeline(),
+  /** As before; copies of events stand near the edge of the windows, which differ from process to process. */
+  'pipeline, small windows': pipeline({
+    dedupWindows: [3, 4, 5],
+    repeatRate: 0.8,
+    maxCells: 40,
+    partitions: 1,
+    stopEveryMs: 3_000,
+    malformed: 0.15,
+    logKillEveryMs: 2_000,
+    logStallEveryMs: 2_000,
+  }),
+  /** Kills and cuts between steps, such that the newest checkpoint is at one node alone, again and again. */
+  'pipeline, lone checkpoints': loneReplicas({
+    strikes: {
+      'intent arrives': { both: 0.3, cutMs: [2_000, 5_000] },
+      'acquisition arrives': { mend: 0.9 },
+      acquired: { again: 0.8, cutMs: [2_000, 4_000] },
+      'completed a batch in part': { kill: 0.7 },
+    },
+  }),
+  /** As before for shards: nodes are cut off while batches are flushed, and owners die as they begin the next. */
+  'pipeline, lone shards': loneReplicas({
+    strikes: { 'flush arrives': { cut: 0.5, cutMs: [2_000, 5_000] }, intended: { kill: 0.6 } },
+  }),
   /** Five nodes: a flush goes to several sets of replicas. */
   'many replica sets': (config) => {
     const { nodes } = config.cluster;
@@ -175,51 +252,3 @@ export const PROFILES = {
 } satisfies Record<string, Profile>;
 
 export type ProfileName = keyof typeof PROFILES;
-
-/** Faults that are not drawn, for what chance would hardly bring about; otherwise undefined. */
-export function scheduleOfProfile(profile: ProfileName): Fault[] | undefined {
-  if (profile === 'unsynced state') return killsBeforeSync();
-  if (profile === 'registers, kills') return killsAfterPromises();
-  if (profile === 'sleeping coordinators') return pausesAfterMerges();
-  return profile === 'registers, wiped stores' ? wipesAfterAccepts() : undefined;
-}
-
-function pausesAfterMerges(): Fault[] {
-  return Array.from({ length: 30 }, (_, i): Fault => {
-    const trigger = { reply: 'peer.merge', nth: 1 + 5 * i };
-    return { kind: 'pause', atMs: 0, trigger, node: COORDINATOR, durationMs: 600 };
-  });
-}
-
-function wipesAfterAccepts(): Fault[] {
-  return Array.from({ length: 60 }, (_, i): Fault => {
-    const trigger = { reply: 'peer.registerAccept', nth: 5 + 8 * i };
-    return { kind: 'wipe', atMs: 0, trigger, node: REPLICA };
-  });
-}
-
-function killsAfterPromises(): Fault[] {
-  return Array.from({ length: 40 }, (_, i): Fault => {
-    const trigger = { reply: 'peer.registerPromise', nth: 1 + 3 * i };
-    return { kind: 'kill', atMs: 0, trigger, node: REPLICA, durationMs: 5 };
-  });
-}
-
-/**
- * In turn each node takes long to sync while the next one is cut off; then it is killed and starts again at once.
- * If what it had not synced was read meanwhile, only the third node holds it when all are together again.
- */
-function killsBeforeSync(): Fault[] {
-  const faults: Fault[] = [];
-  const nodes = ['node-1', 'node-2', 'node-3'];
-  for (let turn = 0; turn < 8; turn++) {
-    const [node, other] = [nodes[turn % 3]!, nodes[(turn + 1) % 3]!];
-    const atMs = 300 + turn * 1_100;
-    const durationMs = 400;
-    const links = linksAround(other, nodes);
-    faults.push({ kind: 'slow disk', atMs, node, factor: 2_000, durationMs });
-    faults.push({ kind: 'partition', atMs, shape: 'isolate one', links, durationMs });
-    faults.push({ kind: 'kill', atMs: atMs + 400, node, durationMs: 20 });
-  }
-  return faults;
-}

@@ -29,13 +29,15 @@ const CLIENT_METHODS = [
   'increment',
   'get',
   'stats',
+  'shards',
+  'columns',
   'acquireRegister',
   'writeRegister',
   'readRegister',
 ] as const;
 type ClientMethod = (typeof CLIENT_METHODS)[number];
 
-async function frame(answer: () => Promise<Buffer>): Promise<Buffer> {
+export async function frame(answer: () => Promise<Buffer>): Promise<Buffer> {
   try {
     return packr.pack([0, await answer()]);
   } catch (error) {
@@ -43,7 +45,7 @@ async function frame(answer: () => Promise<Buffer>): Promise<Buffer> {
   }
 }
 
-function unframe(reply: Buffer): Buffer {
+export function unframe(reply: Buffer): Buffer {
   const [kind, content] = packr.unpack(reply) as [number, Buffer | ErrorData];
   if (kind === 1) throw errorFromData(content as ErrorData);
   return content as Buffer;

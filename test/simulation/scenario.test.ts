@@ -5,6 +5,7 @@ import { KNOWN_SEEDS } from './known-seeds.js';
 import { type RunOptions, runSeed } from './scenario.js';
 
 const SEEDS = 30;
+const PIPELINE_SEEDS = 40;
 
 async function violationsOf(seed: number, options?: RunOptions): Promise<string[]> {
   const { violations } = await runSeed(seed, options);
@@ -18,6 +19,29 @@ describe('simulated clusters', () => {
       for (const violation of await violationsOf(seed)) failed.push(`seed ${seed}: ${violation}`);
     }
     expect(failed).toEqual([]);
+  });
+
+  it(`and count a log exactly once, seeds 1 to ${PIPELINE_SEEDS}`, { timeout: 200_000 }, async () => {
+    const failed: string[] = [];
+    const struck: Record<string, number> = {};
+    for (let seed = 1; seed <= PIPELINE_SEEDS; seed++) {
+      const result = await runCase({ seed, pipeline: true });
+      for (const { check, detail } of result.violations) failed.push(`seed ${seed}: ${check}: ${detail}`);
+      for (const [name, times] of Object.entries(result.struck)) struck[name] = (struck[name] ?? 0) + times;
+    }
+    expect(failed).toEqual([]);
+    // Else the seeds prove little.
+    expect(struck['seen: a batch to complete']).toBeGreaterThan(PIPELINE_SEEDS / 2);
+    expect(struck['seen: owner fenced']).toBeGreaterThan(0);
+    expect(struck['seen: batch intended']).toBeGreaterThan(10 * PIPELINE_SEEDS);
+  });
+
+  it('gives the same trace for the same seed of the pipeline', async () => {
+    const [first, again] = [
+      await runCase({ seed: 7, pipeline: true }),
+      await runCase({ seed: 7, pipeline: true }, { story: true }),
+    ];
+    expect(again.hash).toBe(first.hash);
   });
 
   for (const { found, open, ...one } of KNOWN_SEEDS) {

@@ -13,6 +13,8 @@ import type { Fault } from './faults.js';
 import { History, overlappingLevels } from './history.js';
 import { Nemesis } from './nemesis.js';
 import { SimNetwork } from './network.js';
+import { catchUp, checkAll, endAll } from './pipeline/ending.js';
+import { Pipeline, type PipelineParts } from './pipeline/pipeline.js';
 import { burstClient, plainClient } from './plain-clients.js';
 import type { Plants } from './plants.js';
 import { RegisterOwner } from './register-owners.js';
@@ -36,6 +38,8 @@ export interface RunResult {
   simulatedMs: number;
   /** From the end of the faults until all had ended and all replicas were equal; undefined when never. */
   healedAfterMs: number | undefined;
+  /** From the end of the faults until the pipeline had counted all; undefined when never, or without one. */
+  countedAfterMs: number | undefined;
   /** A record was still damaged when the faults ended: then it is the scrub that all wait for. */
   damaged: boolean;
   /** What was planned, and how often each fault really struck, by name. */
@@ -88,6 +92,7 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
     events: run.time.events,
     simulatedMs: run.time.nowMs,
     healedAfterMs: run.healedAfterMs,
+    countedAfterMs: run.countedAfterMs,
     damaged: run.damaged,
     schedule,
     struck: run.struck,
@@ -103,6 +108,7 @@ class Run {
   readonly history: History;
   readonly limits = new LimitWatch();
   healedAfterMs: number | undefined;
+  countedAfterMs: number | undefined;
   damaged = false;
   struck: Record<string, number> = {};
   readonly #config: SimConfiguration;
@@ -110,6 +116,7 @@ class Run {
   readonly #random: SeededRandom;
   readonly #network: SimNetwork;
   readonly #cluster: SimCluster;
+  #pipeline: Pipeline | undefined;
 
   constructor(config: SimConfiguration, schedule: readonly Fault[], options: RunOptions) {
     const random = new SeededRandom(config.seed);
@@ -146,17 +153,20 @@ class Run {
     });
     this.#network.faults = this.#config.network;
     nemesis.start();
+    workloads.pipeline?.start();
     this.#sample();
     await this.time.run(this.time.nowMs + this.#config.safetyMs);
     nemesis.heal();
-    this.struck = { ...nemesis.struck, ...this.#network.struck };
+    workloads.pipeline?.heal();
     workloads.sdk.setClocks();
     for (const workload of workloads.others) workload.stop();
     workloads.sdk.stop();
-    const live = await this.#converge();
+    const live = await this.#finishPipeline();
+    live.push(...(await this.#converge()));
     if (live.length === 0) live.push(...(await this.#callRegisters(workloads.owners)));
     if (live.length === 0) live.push(...(await this.#converge()));
     this.#cluster.tellContents();
+    this.struck = { ...nemesis.struck, ...this.#network.struck, ...workloads.pipeline?.struck };
     return [...live, ...this.#check()];
   }
 
@@ -190,13 +200,30 @@ class Run {
       (_, i) => new RegisterOwner(parts, `owner-${i + 1}`),
     );
     const sdk = new SdkClients(parts);
-    return { sdk, owners, others: [...others, ...owners, ...readers], burst: burstClient(parts) };
+    if (this.#config.pipeline !== undefined) this.#pipeline = new Pipeline(parts as PipelineParts);
+    const pipeline = this.#pipeline;
+    return { sdk, owners, pipeline, others: [...others, ...owners, ...readers], burst: burstClient(parts) };
+  }
+
+  /** All is counted, within the bound; then the instances end. */
+  async #finishPipeline(): Promise<Violation[]> {
+    if (this.#pipeline === undefined) return [];
+    const healedMs = this.time.nowMs;
+    this.damaged = this.#cluster.disks.isDamaged;
+    const boundMs = LIVENESS_BOUND_MS + (this.damaged ? SCRUB_PASS_MS : 0);
+    const behind = await catchUp(this.#pipeline, this.time, boundMs);
+    if (behind.length === 0) this.countedAfterMs = this.time.nowMs - healedMs;
+    // Copies of appends may be on their way for seconds: those that came are counted, the others come too late.
+    this.#pipeline.log.end();
+    await this.time.run(this.time.nowMs + POLL_MS);
+    behind.push(...(await catchUp(this.#pipeline, this.time, boundMs)));
+    return [...behind, ...(await endAll(this.#pipeline, this.time, LIVENESS_BOUND_MS))];
   }
 
   /** The liveness phase: all operations end, all nodes are normal, all replicas equal, within the bound. */
   async #converge(): Promise<Violation[]> {
     const healedMs = this.time.nowMs;
-    this.damaged = this.#cluster.disks.isDamaged;
+    this.damaged ||= this.#cluster.disks.isDamaged;
     const boundMs = healedMs + LIVENESS_BOUND_MS + (this.damaged ? SCRUB_PASS_MS : 0);
     while (this.time.nowMs < boundMs) {
       await this.time.run(this.time.nowMs + POLL_MS);
@@ -237,17 +264,20 @@ class Run {
   #check(): Violation[] {
     const { rollups, replication } = this.#config.cluster;
     const overlapping = overlappingLevels(replication);
+    // Its increments are in its log, and judged by that.
+    const isPipeline = this.#pipeline !== undefined;
     return [
+      ...(this.#pipeline ? checkAll(this.#pipeline, this.#cluster.stores(), rollups) : []),
       ...this.#cluster.versions.violations,
       ...this.#cluster.deadlines.violations,
       ...this.limits.violations,
       ...checkEndings(this.history),
       ...checkRefusals(this.history.increments),
-      ...checkReadBounds(this.history, rollups, overlapping),
+      ...(isPipeline ? [] : checkReadBounds(this.history, rollups, overlapping)),
       ...checkMonotonicReads(this.history, overlapping),
       ...checkRegisters(this.history.registers),
       ...this.#replicasDiffer(),
-      ...checkFinalValues(this.history.increments, this.#cluster.stores(), rollups),
+      ...(isPipeline ? [] : checkFinalValues(this.history.increments, this.#cluster.stores(), rollups)),
       ...this.#cluster.failedStarts.map((detail) => ({ check: 'nodes start', detail })),
     ];
   }

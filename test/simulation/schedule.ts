@@ -42,8 +42,9 @@ function drawFault(config: SimConfiguration, base: Fault, random: SeededRandom):
 
 /** Somewhere among the replies that the clients' work is likely to bring. */
 function drawTrigger(config: SimConfiguration, random: SeededRandom): Trigger {
-  const { rate, sdkClients, plainClients, safetyMs } = config;
-  const likely = Math.ceil((rate * (sdkClients + plainClients) * safetyMs) / 1000);
+  const { rate, sdkClients, plainClients, safetyMs, pipeline } = config;
+  const clients = pipeline ? pipeline.partitions : sdkClients + plainClients;
+  const likely = Math.ceil((rate * clients * safetyMs) / 1000);
   return { reply: random.pick(QUORUM_REQUESTS), nth: 1 + random.below(likely) };
 }
 

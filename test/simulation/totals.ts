@@ -10,7 +10,7 @@ export class Totals {
   simulatedMs = 0;
   readonly #struck = new Map<string, { times: number; seeds: number }>();
   /** By what they depend on, in words. */
-  readonly #healedAfterMs = new Map<string, number[]>();
+  readonly #tookMs = new Map<string, number[]>();
 
   add(result: RunResult): void {
     this.seeds++;
@@ -20,9 +20,12 @@ export class Totals {
       const sum = this.#struck.get(name) ?? { times: 0, seeds: 0 };
       this.#struck.set(name, { times: sum.times + times, seeds: sum.seeds + 1 });
     }
-    if (result.healedAfterMs === undefined) return;
     const kind = result.damaged ? 'a damaged record was left' : `${result.datacenters} datacenters`;
-    this.#healedAfterMs.set(kind, [...(this.#healedAfterMs.get(kind) ?? []), result.healedAfterMs]);
+    const add = (what: string, tookMs: number | undefined) => {
+      if (tookMs !== undefined) this.#tookMs.set(what, [...(this.#tookMs.get(what) ?? []), tookMs]);
+    };
+    add(kind, result.healedAfterMs);
+    add(`${kind}: all events counted before`, result.countedAfterMs);
   }
 
   /** How often each fault struck, and how long all took to be equal once they were over. */
@@ -33,7 +36,7 @@ export class Totals {
     }
     const head = ['runs', 'seeds', 'median s', 'p99 s', 'max s'];
     const healed = new Table({ head, style: PLAIN });
-    for (const [kind, list] of [...this.#healedAfterMs].sort(([a], [b]) => a.localeCompare(b))) {
+    for (const [kind, list] of [...this.#tookMs].sort(([a], [b]) => a.localeCompare(b))) {
       const sorted = list.sort((a, b) => a - b);
       const seconds = (share: number) => (sorted[Math.ceil(share * sorted.length) - 1]! / 1000).toFixed(1);
       healed.push([kind, sorted.length, seconds(0.5), seconds(0.99), seconds(1)]);

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 
 // Who may import whom. A layer names the folders and packages that it stands on; anything else fails here.
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
-const FOLDERS = ['ports', 'counter', 'proto', 'node', 'client', 'cli', 'bench'];
+const FOLDERS = ['ports', 'counter', 'proto', 'node', 'client', 'services', 'cli', 'bench'];
 
 interface Import {
   file: string;
@@ -49,6 +49,10 @@ const isIo = (target: string) =>
   ['level', '@grpc/grpc-js', '@grpc/proto-loader', 'pino', 'ports/real.js'].includes(target);
 
 const PURE_QUORUM = ['consistency', 'tally', 'latency', 'read-merge', 'read-plan', 'row-ranges', 'placement'];
+
+const LOG_SHELLS = ['main', 'log-folder', 'identity-file', 'level-store', 'transport/', 'kafka/'].map(
+  (name) => `services/log/${name}`,
+);
 
 describe('import directions', () => {
   it('finds the imports at all', () => {
@@ -104,17 +108,40 @@ describe('import directions', () => {
     expect(wrong.filter(({ target }) => !allowed.some((prefix) => target.startsWith(prefix)))).toEqual([]);
   });
 
-  it('level is imported in one file', () => {
+  it('level is imported in one file of node/ and one of services/log', () => {
     const files = imports.filter(({ target }) => target === 'level').map(({ file }) => file);
-    expect(files).toEqual(['node/storage/level-engine.ts']);
+    expect(files.sort()).toEqual(['node/storage/level-engine.ts', 'services/log/level-store.ts']);
   });
 
-  it('gRPC stays in the two transports and proto/', () => {
-    const places = ['node/transport/', 'client/transport/', 'proto/', 'bench/'];
+  it('services/ stands on client/, never on node/', () => {
+    const wrong = imports.filter(({ file }) => file.startsWith('services/'));
+    expect(wrong.filter(({ target }) => /^(node|cli|bench)\//.test(target))).toEqual([]);
+  });
+
+  it('the core of the log knows no I/O: it is injected', () => {
+    const core = (f: string) =>
+      f.startsWith('services/log/') && !LOG_SHELLS.some((shell) => f.startsWith(shell));
+    expect(imports.filter(({ file, target }) => core(file) && isIo(target))).toEqual([]);
+  });
+
+  it('gRPC stays in the transports and proto/', () => {
+    const places = ['node/transport/', 'client/transport/', 'services/log/transport/', 'proto/', 'bench/'];
     const wrong = imports.filter(
       ({ target }) => target.startsWith('@grpc/') || target === 'grpc-health-check',
     );
     expect(wrong.filter(({ file }) => !places.some((place) => file.startsWith(place)))).toEqual([]);
+  });
+
+  it('services/ stand on the SDK, never on node/', () => {
+    const wrong = imports.filter(
+      ({ file, target }) => file.startsWith('services/') && target.startsWith('node/'),
+    );
+    expect(wrong.filter(({ target }) => !isIo(target))).toEqual([]);
+  });
+
+  it('fastify stays in services/http/', () => {
+    const files = imports.filter(({ target }) => target === 'fastify').map(({ file }) => file);
+    expect(files.filter((file) => !file.startsWith('services/http/'))).toEqual([]);
   });
 
   it('no core file reads a clock, rolls dice or sets a timer of its own', () => {
@@ -127,8 +154,12 @@ describe('import directions', () => {
       'client/index.ts', // composes the SDK with the real things
       'node/storage/level-engine.ts',
       'node/storage/identity-file.ts',
+      ...LOG_SHELLS,
+      'services/http/',
+      'services/processing/run.ts',
+      'services/query/main.ts',
     ];
-    const core = ['counter', 'ports', 'proto', 'node', 'client'].flatMap(sources);
+    const core = ['counter', 'ports', 'proto', 'node', 'client', 'services'].flatMap(sources);
     const banned =
       /\bDate\.now\(|\bnew Date\(\)|\bMath\.random\(|\bsetTimeout\(|\bsetInterval\(|\bperformance\.now\(|\brandomBytes\(/;
     const wrong = core

@@ -12,11 +12,11 @@ import { connectOperator, grpcTransport } from '../../../client/transport/grpc.j
 import type { NodeConnection } from '../../../client/transport.js';
 import { clusterSchema } from '../../../node/config.js';
 import { createMetrics } from '../../../node/metrics.js';
-import { serveMetrics } from '../../../node/transport/metrics-http.js';
 import { checkHost } from '../../../node/transport/server.js';
 import type { CallOptions, FlushReply, IncrementRequest } from '../../../proto/calls.js';
 import { errorToData, TallyringError } from '../../../proto/errors.js';
 import { counterService } from '../../../proto/load.js';
+import { serveMetrics } from '../../../proto/metrics-http.js';
 import { ALL_CODES, clusterOf, rejection, startServer, until } from '../../unit/transport/fakes.js';
 
 const closers: (() => unknown)[] = [];
@@ -41,7 +41,8 @@ const batchOf = (text: string) => ({ ringEpoch: 1, level: 'QUORUM' as const, bat
 describe('client calls over gRPC', () => {
   it('reach the node and come back as they were', async () => {
     const cell = { count: 3, sum: -(2n ** 63n), min: -5, max: 2n ** 60n };
-    const stats = { startMs: 0, endMs: 7, granularity: 'hour' as const, value: cell, series: [] };
+    const series = [{ startMs: 0, value: cell }];
+    const stats = { startMs: 0, endMs: 7, granularity: 'hour' as const, value: cell, series };
     const failed = errorToData(new TallyringError('OUT_OF_RANGE', 'too much'));
     const seen: unknown[] = [];
     const { connection } = await served(21_200, {
@@ -51,8 +52,9 @@ describe('client calls over gRPC', () => {
           return requests.map(({ value }) => (value === 7 ? { error: failed } : { ok: null }));
         },
         get: async (queries) => queries.map(({ key }) => (key === 'bad' ? { error: failed } : { ok: cell })),
-        stats: async (queries) => queries.map(() => ({ ok: stats })),
-        mintProducer: async (above) => above ?? Buffer.alloc(16, 1),
+        stats: async (queries) =>
+          queries.map(({ key }) => (key === 'bad' ? { error: failed } : { ok: stats })),
+        mintProducer: async ({ above, kind }) => above ?? Buffer.alloc(16, kind === 'log' ? 9 : 1),
         endpointsOf: async (key) => [key, 'n2'],
         scanLocal: async (after, limit) => ({
           keys: [after ?? Buffer.from('none')],
@@ -74,10 +76,20 @@ describe('client calls over gRPC', () => {
       { error: failed },
     ]);
     const range = { key: 'k', eventType: 'v', startMs: 1, endMs: 6 };
-    expect(await connection.stats([range], 'ONE', options)).toEqual([{ ok: stats }]);
-    expect(await connection.mintProducer(undefined, options)).toEqual(Buffer.alloc(16, 1));
-    expect(await connection.mintProducer(Buffer.alloc(16, 2), options)).toEqual(Buffer.alloc(16, 2));
-    expect((await rejection(connection.mintProducer(Buffer.alloc(3), options))).code).toBe(
+    // A short series goes over the stream of queries, a long one as a call: nobody can tell.
+    const long = { ...range, endMs: 9e9, granularity: 'minute' as const };
+    for (const query of [range, { ...long, endMs: 6 }, long]) {
+      expect(await connection.stats([query, { ...query, key: 'bad' }], 'ONE', options)).toEqual([
+        { ok: stats },
+        { error: failed },
+      ]);
+    }
+    expect(await connection.mintProducer({}, options)).toEqual(Buffer.alloc(16, 1));
+    expect(await connection.mintProducer({ kind: 'log' }, options)).toEqual(Buffer.alloc(16, 9));
+    expect(await connection.mintProducer({ above: Buffer.alloc(16, 2) }, options)).toEqual(
+      Buffer.alloc(16, 2),
+    );
+    expect((await rejection(connection.mintProducer({ above: Buffer.alloc(3) }, options))).code).toBe(
       'INVALID_ARGUMENT',
     );
     expect(await connection.endpointsOf('schlüssel', options)).toEqual(['schlüssel', 'n2']);
@@ -86,6 +98,41 @@ describe('client calls over gRPC', () => {
       hashes: Buffer.alloc(8),
       more: true,
     });
+  });
+
+  it('carry the shards of cells, as many as an answer holds', async () => {
+    const failed = errorToData(new TallyringError('UNAVAILABLE', 'too few'));
+    const shards = [
+      {
+        producerId: Buffer.alloc(16, 1),
+        sequence: 2 ** 53 - 1,
+        count: 3,
+        sum: -(2n ** 63n),
+        min: -5,
+        max: 9,
+      },
+      { producerId: Buffer.alloc(16, 2), sequence: 0, count: 0, sum: 0, min: null, max: null },
+    ];
+    const seen: unknown[] = [];
+    const { connection } = await served(21_214, {
+      calls: {
+        shards: async (cells, level) => {
+          seen.push(cells, level);
+          if (cells[0]?.key === 'none') return [];
+          return cells.slice(0, 2).map(({ key }) => (key === 'bad' ? { error: failed } : { ok: shards }));
+        },
+      },
+    });
+    const cells = ['k', 'bad', 'later'].map((key) => ({
+      key,
+      eventType: 'v',
+      granularity: 'hour' as const,
+      window: -7,
+    }));
+    expect(await connection.shards(cells, 'ALL', options)).toEqual([{ ok: shards }, { error: failed }]);
+    expect(seen).toEqual([cells, 'ALL']);
+    const asked = connection.shards([{ ...cells[0]!, key: 'none' }], 'ALL', options);
+    expect((await rejection(asked)).code).toBe('INTERNAL');
   });
 
   it('carry every error code with its facts', async () => {
@@ -383,8 +430,8 @@ describe('the query stream', () => {
     stream.on('data', (reply) => replies.push(reply));
     stream.on('error', () => undefined);
     stream.write(Buffer.from([0x08, 5, 0x12, 9, 0x61]));
-    stream.write(requestSerialize({ id: 6, queries: [], consistency: 99, timeoutMs: 0 }));
-    stream.write(requestSerialize({ id: 7, queries: [], consistency: 0, timeoutMs: 0 }));
+    stream.write(requestSerialize({ id: 6, queries: [], stats: [], consistency: 99, timeoutMs: 0 }));
+    stream.write(requestSerialize({ id: 7, queries: [], stats: [], consistency: 0, timeoutMs: 0 }));
     await until(() => replies.length === 3);
     expect(replies).toMatchObject([
       { id: 0, error: { code: 'INVALID_ARGUMENT', message: expect.stringContaining('cut short') } },

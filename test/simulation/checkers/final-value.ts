@@ -64,7 +64,7 @@ function boundsOf(
 }
 
 /** Greater sequence wins per shard, Σ over shards: a naive twin of the merge. */
-function mergedCells(stores: ReadonlyMap<string, readonly Entry[]>) {
+export function mergedCells(stores: ReadonlyMap<string, readonly Entry[]>) {
   const shards = new Map<string, Map<string, Shard>>();
   const newest = new Map<string, Entry>();
   for (const entries of stores.values()) {

@@ -13,7 +13,7 @@ export class VersionWatch {
   readonly violations: Violation[] = [];
   /** key → sequence → value bytes */
   readonly #states = new Map<string, Map<number, string>>();
-  /** key and checksum → sequence, for what commits tell only by its hash */
+  /** key and checksum → sequence: a checksum stands for its state */
   readonly #sequences = new Map<string, number>();
   /** node → key → newest committed sequence */
   readonly #committed = new Map<string, Map<string, number>>();
@@ -47,7 +47,7 @@ export class VersionWatch {
     const held = this.#held(nodeId);
     for (const { key, after } of changes) {
       const name = key.toString('latin1');
-      const sequence = this.#sequences.get(name + after.toString('latin1'));
+      const sequence = this.#sequences.get(name + after.toString('latin1', after.length - CHECKSUM_BYTES));
       if (sequence === undefined) {
         this.#report('commits are merges', `${nodeId} committed an unknown state of ${describe(key)}`);
         continue;

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import type { Mutant } from './mutant.js';
 
 /** What the simulation is made of. */
-const SOURCES = ['ports', 'counter', 'proto', 'node', 'client', 'test/simulation'];
+const SOURCES = ['ports', 'counter', 'proto', 'node', 'client', 'services', 'test/simulation'];
 const ORIGINAL = 'original';
 
 const root = rootOf(dirname(fileURLToPath(import.meta.url)));

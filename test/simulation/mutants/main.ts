@@ -68,6 +68,7 @@ async function hunted({ mutants, from, ranges }: Arguments): Promise<string[]> {
       profile: mutant.profile,
       from: start,
       within: mutant.within,
+      ...(mutant.by && { by: mutant.by }),
     })),
   );
   const seedsOf = (index: number, { find }: Hunted) =>

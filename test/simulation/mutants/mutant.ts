@@ -17,4 +17,6 @@ export interface Mutant {
   profile: ProfileName;
   /** Seeds within which a checker must find it: three times the worst of several ranges, at least 5. */
   within: number;
+  /** Only a find of these checks counts (default: of any). */
+  by?: readonly string[];
 }

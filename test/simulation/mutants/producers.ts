@@ -8,14 +8,13 @@ export const PRODUCERS: readonly Mutant[] = [
     edits: [
       {
         file: 'node/compose.ts',
-        find: "const counting = new PlainCounting({ context, writes, rollups, mint: mintFor('node') });",
-        replace: `let minted = 0;
-  const counting = new PlainCounting({
-    context,
-    writes,
-    rollups,
-    mint: () => Buffer.from(\`\${nodeId} \${++minted}\`.padEnd(16)),
-  });`,
+        find: 'const counting = new PlainCounting({',
+        replace: 'let minted = 0;\n  const counting = new PlainCounting({',
+      },
+      {
+        file: 'node/compose.ts',
+        find: "mint: (above) => mint.mint('node', above),",
+        replace: "mint: () => Buffer.from([nodeId, ++minted].join(' ').padEnd(16)),",
       },
     ],
     profile: 'kills',

@@ -49,6 +49,8 @@ export function fakeNode(calls: Partial<OperatorConnection>): OperatorConnection
     increment: refuse,
     get: refuse,
     stats: refuse,
+    shards: refuse,
+    columns: refuse,
     report: refuse,
     endpointsOf: refuse,
     getLocal: refuse,
@@ -64,6 +66,8 @@ interface Parts {
   nodes?: Record<string, Partial<OperatorConnection>>;
   stdin?: Iterable<string | Uint8Array>;
   sink?: (options: SinkOptions) => EventSink;
+  http?: Environment['http'];
+  openLog?: Environment['openLog'];
   cwd?: string;
 }
 
@@ -90,6 +94,9 @@ export function fakeEnvironment(parts: Parts = {}): FakeEnvironment {
       if (parts.sink === undefined) throw refused();
       return parts.sink(options);
     },
+    openClient: () => Promise.reject(refused()),
+    openLog: parts.openLog ?? (() => Promise.reject(refused())),
+    http: parts.http ?? (() => Promise.reject(refused())),
     onInterrupt: (callback) => {
       callbacks.add(callback);
       return () => callbacks.delete(callback);

@@ -6,8 +6,8 @@ import {
   parseInt64,
   parseLevel,
   table,
-  timeOf,
 } from '../../../cli/format.js';
+import { timeOf } from '../../../counter/time.js';
 
 it.each([
   [0, '0'],

@@ -14,7 +14,7 @@ import { description, fakeEnvironment, fakeSink } from './fake-environment.js';
 const NOW = Date.UTC(2026, 0, 31);
 
 describe('parseEventLine', () => {
-  const good: [line: string, event: SinkEvent][] = [
+  const good: [line: string, event: Omit<SinkEvent, 'line'>][] = [
     [
       '{"videoId":"v","eventType":"view","timestamp":5,"value":3}',
       { key: 'v', eventType: 'view', value: 3, timestampMs: 5 },

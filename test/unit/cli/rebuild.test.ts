@@ -156,15 +156,13 @@ describe('cluster rebuild', () => {
   });
 
   it('rebuilds a node that is down, and one whose store failed', async () => {
-    for (const [change, done] of [
-      [{ running: false }, ['start without']],
-      [{ n2: { ...RECOVERING, storeState: 'failed' } }, ['stop', 'start without']],
-    ] as const) {
+    for (const change of [{ running: false }, { n2: { ...RECOVERING, storeState: 'failed' } }] as const) {
       makeStore('n2', 'former');
       const cluster = Object.assign(new FakeCluster(), change);
       cluster.script = [becomes({})];
       expect(await cluster.rebuild()).toBe(0);
-      expect(cluster.done).toEqual(done);
+      // Stopped in either case: nobody may start it while its store is moved.
+      expect(cluster.done).toEqual(['stop', 'start without']);
     }
     expect(readdirSync(data).sort()).toEqual(['n2.aside-1', 'n2.aside-2']);
   });

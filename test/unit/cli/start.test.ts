@@ -6,8 +6,8 @@ import { commandLine, quoted } from '../../../cli/command-line.js';
 import { type LocalCluster, type Sight, stateOf } from '../../../cli/node-processes.js';
 import { isAcquainted } from '../../../cli/readiness.js';
 import { commandName } from '../../../cli/real-environment.js';
-import { whatToTry } from '../../../cli/start.js';
 import { fittedTable, rowsTaken } from '../../../cli/status-table.js';
+import { whatToTry } from '../../../cli/what-to-try.js';
 import { loadClusterConfig } from '../../../node/config-file.js';
 import type { NodeReport } from '../../../proto/calls.js';
 import { fakeEnvironment, report } from './fake-environment.js';
@@ -103,6 +103,7 @@ describe('what to try', () => {
   const cluster = (long = 'n3'): LocalCluster => ({
     environment: fakeEnvironment({ cwd: folder }),
     config: { ...config, nodes: [{ ...config.nodes[0]!, id: long }] },
+    services: [],
     configPath: 'cluster.yml',
     data: folder,
   });
@@ -124,7 +125,7 @@ describe('what to try', () => {
     expect(new Set(starts.slice(0, 5)).size).toBe(1);
     expect(text).toContain(`tallyring cluster kill ${id} --config 'my cluster.yml' --data d  kill a node`);
     expect(text).toMatch(/inc my-video view --by 5 --config 'my cluster\.yml' +count one event of value 5/);
-    expect(text).toContain('Ctrl-C stops the cluster.');
+    expect(text).toContain('Ctrl-C stops it all.');
     expect(whatToTry(cluster(), {}, [])).toContain('Ctrl-C here only leaves.');
   });
 });

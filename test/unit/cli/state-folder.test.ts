@@ -2,17 +2,21 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { clusterDown, clusterKill } from '../../../cli/cluster.js';
+import { clusterDown } from '../../../cli/cluster.js';
+import { clusterKill } from '../../../cli/cluster-part.js';
 import { readableLogLine } from '../../../cli/readiness.js';
 import {
   claimPidFile,
   hasData,
-  isNodeCommand,
+  hold,
+  isHeld,
+  isPartCommand,
   lastLines,
   livePid,
   type ProcessTable,
   releasePidFile,
   systemProcesses,
+  unhold,
 } from '../../../cli/state-folder.js';
 import { fakeEnvironment } from './fake-environment.js';
 
@@ -76,7 +80,7 @@ describe('pid files', () => {
   it('a second process is refused while the first lives, and takes over when it is gone', () => {
     const both = processesOf({ 42: N1, 43: { ...N1, start: '200' } });
     claimPidFile(data, 'n1', 42, both);
-    expect(() => claimPidFile(data, 'n1', 43, both)).toThrow(/node n1 already runs as process 42/);
+    expect(() => claimPidFile(data, 'n1', 43, both)).toThrow(/n1 already runs as process 42/);
     claimPidFile(data, 'n1', 43, processesOf({ 43: { ...N1, start: '200' } }));
     expect(livePid(data, 'n1', both)).toBe(43);
   });
@@ -103,7 +107,7 @@ describe('pid files', () => {
     expect(await clusterKill(environment, 'n1', { data, signal: '9' })).toBe(3);
     expect(environment.stdout.text).toContain('n1 does not run; start it with tallyring cluster start n1');
     expect(await clusterDown(environment, { data })).toBe(0);
-    expect(environment.stdout.text).toContain('no node of');
+    expect(environment.stdout.text).toContain('no node or service of');
   });
 });
 
@@ -115,8 +119,31 @@ it.each([
   ['node dist/cli/main.js cluster kill n1', false],
   ['tail -f node n1', false],
   ['node n1', false],
-])('isNodeCommand(%s)', (command, expected) => {
-  expect(isNodeCommand(command.split(' '), 'n1')).toBe(expected);
+])('isPartCommand(%s)', (command, expected) => {
+  expect(isPartCommand(command.split(' '), 'n1')).toBe(expected);
+});
+
+it.each([
+  ['node /p/dist/cli/main.js log --config c', 'log', true],
+  ['node ./bin/tallyring query', 'query', true],
+  ['node dist/cli/main.js query', 'log', false],
+  ['node dist/cli/main.js processing --name p1', 'p1', true],
+  ['node dist/cli/main.js processing', 'p1', true],
+  ['node dist/cli/main.js cluster kill log', 'log', false],
+  ['tail -f log', 'log', false],
+])('isPartCommand(%s) of %s', (command, id, expected) => {
+  expect(isPartCommand(command.split(' '), id)).toBe(expected);
+});
+
+it('who is held stays so until it is started', () => {
+  hold(join(data, 'none'), 'n1');
+  expect(isHeld(join(data, 'none'), 'n1')).toBe(false);
+  hold(data, 'n1');
+  expect(isHeld(data, 'n1')).toBe(true);
+  expect(isHeld(data, 'n10')).toBe(false);
+  expect(hasData(data, 'n1')).toBe(false);
+  unhold(data, 'n1');
+  expect(isHeld(data, 'n1')).toBe(false);
 });
 
 it('a folder with a log and a pid alone has no data', () => {

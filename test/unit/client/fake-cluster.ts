@@ -1,29 +1,41 @@
 import type { ClientTransport, NodeConnection } from '../../../client/transport.js';
-import { type CellValue, EMPTY_VALUE, foldValues, type Shard } from '../../../counter/shard.js';
+import { type CellValue, EMPTY_VALUE, foldValues } from '../../../counter/shard.js';
 import { GRANULARITIES, windowIndex, windowMs } from '../../../counter/window.js';
+import { columnsOf } from '../../../node/queries.js';
 import { requiredOf, requirementOf } from '../../../node/quorum/consistency.js';
+import { decodeBatch } from '../../../proto/batch.js';
 import type {
   CallOptions,
   CellQuery,
+  ClientProducerKind,
   ClusterDescription,
   FlushReply,
+  MintRequest,
   Outcome,
+  ProducerShard,
 } from '../../../proto/calls.js';
 import {
-  decodeBatch,
+  type CellAddress,
   decodeEntryKey,
   decodeShard,
-  type EntryAddress,
   isIntact,
+  KIND,
+  kindOfEntry,
   PRODUCER_ID_BYTES,
 } from '../../../proto/entry.js';
 import { errorToData, TallyringError } from '../../../proto/errors.js';
 import type { ConsistencyLevel } from '../../../proto/level.js';
 import type { SeededRandom } from '../../simulation/seeded-random.js';
 import type { VirtualTime } from '../../simulation/virtual-time.js';
-
-/** `stalled` takes calls and never answers them, as a paused process does. */
-export type NodeState = 'up' | 'refusing' | 'stalled';
+import {
+  columnEntriesOf,
+  type FakeNode,
+  type Stored,
+  shardsOf,
+  store,
+  storeColumn,
+  totalsOf,
+} from './fake-replicas.js';
 
 /** What befalls one flush. `lost…` never answers; `reset…` breaks the connection; `partial` fails some entries. */
 export type Fault =
@@ -36,26 +48,14 @@ export type Fault =
   | 'stale'
   | 'late';
 
-interface Stored {
-  address: EntryAddress;
-  shard: Shard;
-  bytes: string;
-}
-
-export interface FakeNode {
-  readonly nodeId: string;
-  readonly address: string;
-  state: NodeState;
-  readonly entries: Map<string, Stored>;
-  /** Calls that came in, by name. */
-  readonly calls: Record<string, number>;
-}
-
 const DELAY_MS = 1;
 
 /** Three replicas of everything, that merge by sequence, behind a transport with faults. */
 export class FakeCluster implements ClientTransport {
   readonly nodes: FakeNode[] = [];
+  readonly mintedKinds: ClientProducerKind[] = [];
+  /** Cells that one answer holds. */
+  cellsPerAnswer = Number.POSITIVE_INFINITY;
   readonly flushLevels: ConsistencyLevel[] = [];
   description: Omit<ClusterDescription, 'nodeId'>;
   faultOf: (node: FakeNode) => Fault = () => 'none';
@@ -71,7 +71,7 @@ export class FakeCluster implements ClientTransport {
     this.#random = random;
     for (const [i, nodeId] of ['n1', 'n2', 'n3'].entries()) {
       const address = `127.0.0.1:${9001 + i}`;
-      this.nodes.push({ nodeId, address, state: 'up', entries: new Map(), calls: {} });
+      this.nodes.push({ nodeId, address, state: 'up', entries: new Map(), columns: new Map(), calls: {} });
     }
     this.description = {
       cluster: 'fake',
@@ -103,7 +103,8 @@ export class FakeCluster implements ClientTransport {
       close() {},
       describe: (options) =>
         this.#call(node, 'describe', options, () => ({ ...this.description, nodeId: node!.nodeId })),
-      mintProducer: (above, options) => this.#call(node, 'mintProducer', options, () => this.#mint(above)),
+      mintProducer: (request, options) =>
+        this.#call(node, 'mintProducer', options, () => this.#mint(request)),
       flush: (request, options) => {
         this.flushLevels.push(request.level);
         const fault = node === undefined ? 'none' : this.faultOf(node);
@@ -118,7 +119,21 @@ export class FakeCluster implements ClientTransport {
       ...NO_REGISTERS,
       increment: () => Promise.reject(new TallyringError('INTERNAL', 'the SDK makes no plain increments')),
       get: (queries, level, options) =>
-        this.#call(node, 'get', options, () => queries.map((query) => this.#get(query, level))),
+        this.#call(node, 'get', options, () =>
+          queries.map((query) => this.#answer(level, (live) => this.value(query, live))),
+        ),
+      shards: (cells, level, options) =>
+        this.#call(node, 'shards', options, () =>
+          cells
+            .slice(0, this.cellsPerAnswer)
+            .map((cell) => this.#answer(level, (live) => this.shards(cell, live))),
+        ),
+      columns: (keys, level, options) =>
+        this.#call(node, 'columns', options, () =>
+          keys
+            .slice(0, this.cellsPerAnswer)
+            .map((key) => this.#answer(level, (live) => columnsOf(columnEntriesOf(key, live)))),
+        ),
       stats: (queries, _level, options) =>
         this.#call(node, 'stats', options, () =>
           queries.map(({ startMs, endMs, granularity }) => ({
@@ -166,7 +181,8 @@ export class FakeCluster implements ClientTransport {
   }
 
   /** UUIDv7-like: the mints' number in the time part, so that each is greater than all before. */
-  #mint(above: Buffer | undefined): Buffer {
+  #mint({ above, kind = 'sdk' }: MintRequest): Buffer {
+    this.mintedKinds.push(kind);
     const id = Buffer.alloc(PRODUCER_ID_BYTES);
     id.writeUIntBE(++this.#mints, 0, 6);
     this.#random.bytes(8).copy(id, 8);
@@ -204,14 +220,18 @@ export class FakeCluster implements ClientTransport {
     for (const [index, entry] of entries.entries()) {
       if (!isIntact(entry)) throw new Error('an entry is not intact');
       const name = entry.key.toString('hex');
-      const address = decodeEntryKey(entry.key);
-      const stored = { address, shard: decodeShard(entry.value), bytes: entry.value.toString('hex') };
-      this.#checkWriter(name, stored);
       const isFailing = fault === 'partial' && this.#random.chance(0.4);
       if (isFailing) failed.push(index);
       // What fails has reached fewer replicas than it needs; none of them perhaps.
-      const reached = isFailing ? this.#random.below(required) : live.length;
-      for (const node of live.slice(0, reached)) store(node, name, stored);
+      const reached = live.slice(0, isFailing ? this.#random.below(required) : live.length);
+      if (kindOfEntry(entry.key) === KIND.column) {
+        for (const node of reached) storeColumn(node, entry);
+        continue;
+      }
+      const address = decodeEntryKey(entry.key);
+      const stored = { address, shard: decodeShard(entry.value), bytes: entry.value.toString('hex') };
+      this.#checkWriter(name, stored);
+      for (const node of reached) store(node, name, stored);
     }
     if (failed.length === 0) return { failures: [] };
     const error = new TallyringError('WRITE_TIMEOUT', 'too few answers', {
@@ -230,53 +250,31 @@ export class FakeCluster implements ClientTransport {
     this.#written.set(key, bytes);
   }
 
-  #get(query: CellQuery, level: ConsistencyLevel): Outcome<CellValue> {
+  /** What the live replicas say, unless they are too few for the level. */
+  #answer<T>(level: ConsistencyLevel, work: (live: FakeNode[]) => T): Outcome<T> {
     const live = this.#live();
     const required = this.#required(level);
-    if (live.length < required) {
-      const error = new TallyringError('UNAVAILABLE', 'too few replicas', {
-        required,
-        received: 0,
-        live: live.length,
-      });
-      return { error: errorToData(error) };
-    }
-    return { ok: this.value(query, live) };
+    if (live.length >= required) return { ok: work(live) };
+    const facts = { required, received: 0, live: live.length };
+    return { error: errorToData(new TallyringError('UNAVAILABLE', 'too few replicas', facts)) };
   }
 
   /** What these replicas say together. */
   value(query: CellQuery, nodes: readonly FakeNode[] = this.nodes): CellValue {
-    const granularity = query.granularity ?? 'total';
-    const window = windowIndex(granularity, query.timestampMs ?? 0);
-    const newest = new Map<string, Shard>();
-    for (const node of nodes) {
-      for (const { address, shard } of node.entries.values()) {
-        if (address.key !== query.key || address.eventType !== query.eventType) continue;
-        if (address.granularity !== granularity || address.window !== window) continue;
-        const known = newest.get(address.producerId);
-        if (known === undefined || known.sequence < shard.sequence) newest.set(address.producerId, shard);
-      }
-    }
-    return foldValues(newest.values())!;
+    const { key, eventType, granularity = 'total', timestampMs = 0 } = query;
+    const window = windowIndex(granularity, timestampMs);
+    return foldValues(this.shards({ key, eventType, granularity, window }, nodes))!;
+  }
+
+  /** The shards of a cell, as these replicas say together. */
+  shards(cell: CellAddress, nodes: readonly FakeNode[] = this.nodes): ProducerShard[] {
+    return shardsOf(cell, nodes);
   }
 
   /** Sum of the totals of all keys, as these replicas say together: any two know what QUORUM acknowledged. */
   grandTotal(nodes: readonly FakeNode[] = this.nodes.slice(1)): number {
-    const newest = new Map<string, Shard>();
-    for (const { entries } of nodes) {
-      for (const [name, { address, shard }] of entries) {
-        if (address.granularity !== 'total') continue;
-        const known = newest.get(name);
-        if (known === undefined || known.sequence < shard.sequence) newest.set(name, shard);
-      }
-    }
-    return Number(foldValues(newest.values())!.sum);
+    return Number(foldValues(totalsOf(nodes))!.sum);
   }
-}
-
-function store(node: FakeNode, name: string, stored: Stored): void {
-  const known = node.entries.get(name);
-  if (known === undefined || known.shard.sequence < stored.shard.sequence) node.entries.set(name, stored);
 }
 
 /** Nobody hears what a late call answers. */

@@ -10,7 +10,7 @@ import { averageOf, checkShape, presentStats, presentValue } from '../../../clie
 import { chooseCoordinator } from '../../../client/routing.js';
 import { toInt64 } from '../../../counter/int64.js';
 import type { Series } from '../../../counter/producer.js';
-import { encodeBatch } from '../../../proto/entry.js';
+import { encodeBatch } from '../../../proto/batch.js';
 import type { ConsistencyLevel } from '../../../proto/level.js';
 import { SeededRandom } from '../../simulation/seeded-random.js';
 

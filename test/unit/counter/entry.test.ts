@@ -2,14 +2,14 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Flush, FlushCell } from '../../../counter/producer.js';
 import { GRANULARITIES } from '../../../counter/window.js';
+import { decodeBatch, encodeBatch } from '../../../proto/batch.js';
 import {
-  decodeBatch,
   decodeEntryKey,
   decodeShard,
-  encodeBatch,
   encodeShard,
   isIntact,
   KIND,
+  sealValue,
   shardKey,
   tokenOf,
 } from '../../../proto/entry.js';
@@ -54,6 +54,16 @@ describe('entries', () => {
         expect(isIntact(entry)).toBe(true);
       }),
     );
+  });
+
+  it('are sealed whatever their length', () => {
+    for (const length of [1, 300, 1_500, 4_000, 4_095, 4_096, 9_000]) {
+      const { key } = sample();
+      const value = sealValue(key, Buffer.alloc(length, 7));
+      expect(isIntact({ key, value })).toBe(true);
+      value[length - 1]! ^= 1;
+      expect(isIntact({ key, value })).toBe(false);
+    }
   });
 
   it('sort by window within a period', () => {

@@ -90,10 +90,12 @@ describe('foldValues', () => {
         expect(folded).toEqual({
           count: toInt64(count),
           sum: toInt64(sum),
-          min: mins[0] ?? null,
-          max: maxs[0] ?? null,
+          // Of no events there is no least one, whatever the shards once held.
+          min: count === 0n ? null : (mins[0] ?? null),
+          max: count === 0n ? null : (maxs[0] ?? null),
         });
       }),
+      { examples: [[[{ count: 0, sum: 0, min: 1, max: null }]]] },
     );
   });
 

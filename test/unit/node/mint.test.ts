@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Endpoint } from '../../../node/gossip/membership.js';
-import { Mint, PRODUCER_KIND, timeOfProducerId } from '../../../node/mint.js';
+import { Mint, timeOfProducerId } from '../../../node/mint.js';
+import { PRODUCER_KIND } from '../../../proto/producer-kind.js';
 import { SeededRandom } from '../../simulation/seeded-random.js';
 
 const HOUR_MS = 3_600_000;

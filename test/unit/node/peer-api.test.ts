@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { HASH_BYTES, LeafSet } from '../../../node/repair/hash-tree.js';
-import { decodeBatch, type Entry, encodeBatch } from '../../../proto/entry.js';
+import { decodeBatch, encodeBatch } from '../../../proto/batch.js';
+import type { Entry } from '../../../proto/entry.js';
 import type { PeerKind, PeerRequest, ReplyBody, RequestBody } from '../../../proto/peer-message.js';
 import { shardEntry, totalOf, World, type WorldOptions } from '../quorum/world.js';
 

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Exchange } from '../../../node/repair/exchange.js';
 import { LeafSet, leafOf } from '../../../node/repair/hash-tree.js';
+import { encodeColumn } from '../../../proto/column.js';
 import type { Entry } from '../../../proto/entry.js';
 import { TallyringError } from '../../../proto/errors.js';
 import { encodeBody } from '../../../proto/peer-message.js';
@@ -109,6 +110,23 @@ describe('exchange', () => {
     for (const id of ['a', 'b'] as const) {
       const others = (lines: string[]) => lines.filter((line) => !shared.has(line.split('=')[0]!));
       expect(others(await world.node(id).content())).toEqual(others(before[id]));
+    }
+  });
+
+  it('brings the last writer’s columns to both, beside what else lies under their key', async () => {
+    const { world, put, run } = await pair();
+    const column = (name: string, timeMs: number, text: string | null) =>
+      encodeColumn('video', { name, timeMs, logical: 0, writer: Buffer.alloc(16, 1), text });
+    const record = encodeRegister('video', { epoch: 1, write: 1, quorum: [], value: Buffer.from('r') });
+    const newest = [column('title', 5, 'new'), column('channel', 7, null), column('n', 1, 'only a')];
+    await put('a', [newest[0]!, column('channel', 6, 'gone'), newest[2]!, record]);
+    await put('b', [column('title', 4, 'old'), newest[1]!, ...many(1)]);
+    await run();
+    const expected = [...newest, record, ...many(1)].map(({ key, value }) => [key, value]);
+    for (const id of ['a', 'b']) {
+      const held = (await world.node(id).entries()).map(({ key, value }) => [key, value]);
+      expect(held).toHaveLength(expected.length);
+      expect(held).toEqual(expect.arrayContaining(expected));
     }
   });
 

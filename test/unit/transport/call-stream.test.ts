@@ -56,8 +56,20 @@ function streamed() {
   return { calls, streams, pass, get };
 }
 
-const replyTo = (id: number): WireQueryReply => ({ id, outcomes: [{ value: { count: '2', sum: '3' } }] });
+const replyTo = (id: number): WireQueryReply => ({
+  id,
+  outcomes: [{ value: { count: '2', sum: '3' } }],
+  stats: [],
+});
 const answer = [{ ok: { count: 2, sum: 3, min: null, max: null } }];
+
+it('takes series of two thousand points in all, and leaves longer ones to calls', () => {
+  const { calls } = streamed();
+  const query = { key: 'k', eventType: 'v', startMs: 0, endMs: 86_400_000 };
+  const minutes = { ...query, granularity: 'minute' as const };
+  expect(calls.areShort([query, { ...query, granularity: 'total' }, minutes])).toBe(true);
+  expect(calls.areShort([minutes, minutes])).toBe(false);
+});
 
 describe('a stream of numbered calls', () => {
   it('is ended when nobody used it for a while, which a call in work is not, and opened again', async () => {

@@ -2,9 +2,19 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { INT64_MAX, INT64_MIN, type Int64, toInt64 } from '../../../counter/int64.js';
 import { GRANULARITIES } from '../../../counter/window.js';
-import type { CellQuery, IncrementRequest, NodeReport, Outcome, StatsAnswer } from '../../../proto/calls.js';
+import type {
+  CellQuery,
+  IncrementRequest,
+  NodeReport,
+  Outcome,
+  ProducerShard,
+  StatsAnswer,
+} from '../../../proto/calls.js';
+import type { Column } from '../../../proto/column.js';
 import * as convert from '../../../proto/convert.js';
+import { columnOutcomesFromWire, columnOutcomesToWire } from '../../../proto/convert-column.js';
 import { reportFromWire, reportToWire } from '../../../proto/convert-operator.js';
+import * as producer from '../../../proto/convert-producer.js';
 import { errorFromData, errorToData, TallyringError } from '../../../proto/errors.js';
 import { LEVELS } from '../../../proto/level.js';
 import { counterService, Malformed, type Method, operatorService } from '../../../proto/load.js';
@@ -93,7 +103,11 @@ describe('conversion through protobuf bytes', () => {
     });
     fc.assert(
       fc.property(fc.array(query), (queries: CellQuery[]) => {
-        const wire = { ...convert.queryToWire(queries, 'ONE'), id: 2 ** 32 - 1, timeoutMs: 2 ** 31 - 1 };
+        const wire = {
+          ...convert.queryToWire({ cells: queries }, 'ONE'),
+          id: 2 ** 32 - 1,
+          timeoutMs: 2 ** 31 - 1,
+        };
         for (const method of [counterService.GetMany, counterService.Query]) {
           const back = requestThroughBytes<typeof wire>(method as typeof counterService.Query, wire);
           expect(back.queries.map(convert.cellQueryFromWire)).toEqual(queries);
@@ -121,6 +135,68 @@ describe('conversion through protobuf bytes', () => {
         expect(numbered.id).toBe(7);
       }),
     );
+  });
+
+  it('keeps the shards of cells, and the cells that were asked for', () => {
+    const address = fc.record({
+      key: text,
+      eventType: text,
+      granularity: fc.constantFrom(...GRANULARITIES),
+      window: fc.maxSafeInteger(),
+    });
+    const id = fc.uint8Array({ minLength: 16, maxLength: 16 }).map((bytes) => Buffer.from(bytes));
+    const shard = fc
+      .tuple(id, fc.maxSafeNat(), anyValue)
+      .map(([producerId, sequence, cell]) => ({ producerId, sequence, ...cell }));
+    const outcome: fc.Arbitrary<Outcome<ProducerShard[]>> = fc.oneof(
+      fc.array(shard).map((ok) => ({ ok })),
+      errorData.map((error) => ({ error })),
+    );
+    fc.assert(
+      fc.property(fc.array(address), fc.array(outcome), (cells, outcomes) => {
+        const wire = { cells: cells.map(producer.addressToWire), consistency: convert.levelToWire('ONE') };
+        const back = requestThroughBytes(counterService.Shards, wire);
+        expect(back.cells.map(producer.addressFromWire)).toEqual(cells);
+        const reply = replyThroughBytes(counterService.Shards, producer.shardOutcomesToWire(outcomes));
+        expect(producer.shardOutcomesFromWire(reply)).toEqual(outcomes);
+      }),
+    );
+  });
+
+  it('keeps columns, deleted and empty ones too', () => {
+    const column = fc.record({
+      name: text,
+      text: fc.option(fc.string({ unit: 'grapheme' })),
+      timeMs: fc.maxSafeNat(),
+      logical: fc.maxSafeNat(),
+      writer: fc.uint8Array({ minLength: 16, maxLength: 16 }).map((bytes) => Buffer.from(bytes)),
+    });
+    const outcome: fc.Arbitrary<Outcome<Column[]>> = fc.oneof(
+      fc.array(column).map((ok) => ({ ok })),
+      errorData.map((error) => ({ error })),
+    );
+    fc.assert(
+      fc.property(fc.array(outcome), (outcomes) => {
+        const reply = replyThroughBytes(counterService.Columns, columnOutcomesToWire(outcomes));
+        expect(columnOutcomesFromWire(reply)).toEqual(outcomes);
+      }),
+    );
+  });
+
+  it('takes a mint without a kind as the SDK’s, and refuses kinds that it does not know', () => {
+    const through = (wire: Parameters<typeof producer.mintFromWire>[0]) =>
+      producer.mintFromWire(requestThroughBytes(counterService.MintProducer, wire));
+    const above = Buffer.alloc(16, 3);
+    expect(
+      producer.mintFromWire(counterService.MintProducer.requestDeserialize(Buffer.alloc(0)) as never),
+    ).toEqual({
+      above: undefined,
+      kind: 'sdk',
+    });
+    expect(through(producer.mintToWire({ above }))).toEqual({ above, kind: 'sdk' });
+    expect(through(producer.mintToWire({ kind: 'log' }))).toEqual({ above: undefined, kind: 'log' });
+    expect(() => through({ kind: 9 })).toThrow(/kind of producer 9/);
+    expect(() => through({ kind: 1, above: Buffer.alloc(3) })).toThrow(/16 bytes/);
   });
 
   it('keeps stats', () => {

@@ -56,6 +56,8 @@ export function fakeCalls(answers: Partial<NodeCalls> = {}): NodeCalls {
     increment: unexpected('increment'),
     get: unexpected('get'),
     stats: unexpected('stats'),
+    shards: unexpected('shards'),
+    columns: unexpected('columns'),
     report: unexpected('report'),
     endpointsOf: unexpected('endpointsOf'),
     getLocal: unexpected('getLocal'),

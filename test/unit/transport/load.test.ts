@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { levelToWire } from '../../../proto/convert.js';
 import { LEVELS } from '../../../proto/level.js';
 import { counterService, Malformed, operatorService, peerService } from '../../../proto/load.js';
+import { logService } from '../../../proto/log-service.js';
 import { PEER_KINDS } from '../../../proto/peer-message.js';
 
 const source = (name: string) => readFileSync(new URL(`../../../proto/${name}`, import.meta.url), 'utf8');
@@ -11,10 +12,15 @@ describe('the protos', () => {
   it('have the methods that the hand-written types name, and no others', () => {
     const names = (service: object) => Object.keys(service).sort();
     expect(names(counterService)).toEqual(
-      'BatchIncrement Describe Flush Get GetMany Increment MintProducer Query Stats StatsMany'.split(' '),
+      'BatchIncrement Columns Describe Flush Get GetMany Increment MintProducer Query Shards Stats StatsMany'.split(
+        ' ',
+      ),
     );
     expect(names(operatorService)).toEqual(['EndpointsOf', 'GetLocal', 'Report', 'ScanLocal']);
     expect(names(peerService)).toEqual(['Exchange']);
+    expect(names(logService)).toEqual(
+      'Append Bounds Describe ListDeadLetters MarkDeadLetter PutDeadLetters Read Release'.split(' '),
+    );
   });
 
   it('know every consistency level', () => {
@@ -43,7 +49,8 @@ describe('the protos', () => {
   });
 
   it('have no imports, so that reflection can hand them out', () => {
-    for (const name of ['counter.proto', 'peer.proto']) expect(source(name)).not.toMatch(/^import /m);
+    for (const name of ['counter.proto', 'peer.proto', 'log.proto'])
+      expect(source(name)).not.toMatch(/^import /m);
   });
 
   it('document every kind of peer message', () => {

@@ -39,6 +39,11 @@ describe('messages that protobufjs would take', () => {
     expect(fault(Increment.requestDeserialize(Buffer.from([0x00, 0x01])))).toContain('tag');
   });
 
+  it('refuses what protobufjs throws at: a number in more bytes than it needs, at the end', () => {
+    const bytes = Buffer.from([0x10, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01]);
+    expect(fault(BatchIncrement.requestDeserialize(bytes))).toContain('out of range');
+  });
+
   it('takes unknown fields, and repeated numbers packed or not', () => {
     const unknown = Buffer.concat([whole, Buffer.from([0xfa, 0x06, 2, 1, 2])]);
     expect(Increment.requestDeserialize(unknown)).not.toBeInstanceOf(Malformed);

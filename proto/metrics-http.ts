@@ -1,6 +1,6 @@
 import { createServer, type ServerResponse } from 'node:http';
 import type { Registry } from 'prom-client';
-import { listenFailure } from './server.js';
+import { listenFailure } from './listen.js';
 
 export interface MetricsHttpOptions {
   host: string;

@@ -1,0 +1,18 @@
+const ISO = /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)(Z|[+-]\d\d:\d\d)?)?$/;
+
+/** Epoch milliseconds of an ISO 8601 time (UTC unless it says a zone) or of integer milliseconds; `undefined` if neither. */
+export function timeOf(value: unknown): number | undefined {
+  if (typeof value === 'number')
+    return Number.isSafeInteger(value) && Math.abs(value) <= 8.64e15 ? value : undefined;
+  if (typeof value !== 'string') return undefined;
+  if (/^-?\d{1,16}$/.test(value)) return timeOf(Number(value));
+  const parts = ISO.exec(value);
+  if (parts === null) return undefined;
+  const [, year, month, day, clock = '00:00', zone = 'Z'] = parts;
+  const date = `${year}-${month}-${day}`;
+  // Date rolls 30 February over into March; that is no time.
+  const midnight = Date.parse(`${date}T00:00Z`);
+  if (Number.isNaN(midnight) || new Date(midnight).toISOString().slice(0, 10) !== date) return undefined;
+  const ms = Date.parse(`${date}T${clock}${zone}`);
+  return Number.isNaN(ms) ? undefined : ms;
+}
