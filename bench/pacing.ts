@@ -17,3 +17,8 @@ export function dueBy(schedule: Schedule, nowMs: number): number {
 export function dueAtMs(schedule: Schedule, index: number): number {
   return schedule.startMs + (index * 1000) / schedule.perSecond;
 }
+
+/** How long to sleep until request `index` is due: 1 ms at least, so that answers are seen meanwhile. */
+export function msUntilDue(schedule: Schedule, index: number, nowMs: number): number {
+  return Math.max(1, dueAtMs(schedule, index) - nowMs);
+}

@@ -21,10 +21,13 @@ export class ProcessGroup {
     return () => this.cleanups.delete(cleanup);
   }
 
-  /** Starts a program; what it prints goes to `logFile`. */
+  /**
+   * Starts a program in a session of its own, as `tallyring` launches its parts (cli/priority.ts tells what it
+   * matters); what it prints goes to `logFile`.
+   */
   spawnLogged(command: string, args: readonly string[], logFile: string): ChildProcess {
     const log = openSync(logFile, 'a');
-    const child = this.add(spawn(command, args, { stdio: ['ignore', log, log] }));
+    const child = this.add(spawn(command, args, { detached: true, stdio: ['ignore', log, log] }));
     closeSync(log);
     // Without a listener a missing program would end the run; waiters see that the process is gone.
     child.on('error', () => this.children.delete(child));

@@ -7,6 +7,7 @@ import { addressOf, type CommonOptions, configOf, configPathOf } from './contact
 import type { Environment } from './environment.js';
 import { type ExitCode, usage } from './exit.js';
 import { runForeground } from './foreground.js';
+import { lowerPriority } from './priority.js';
 
 /** `tallyring log`, `processing` and `query`: one service in this process, until SIGTERM or SIGINT. */
 
@@ -44,6 +45,7 @@ export async function runLogVerb(environment: Environment, options: CommonOption
     logLevel: cluster.logLevel,
     async start({ logger, folder, fail }) {
       const { runLog } = await import('../services/log/main.js');
+      lowerPriority(services.log.niceness);
       const log = await runLog({
         config: { ...services.log, dataDir: dataDir === undefined ? folder : resolve(beside, dataDir) },
         insecure: cluster.insecure,
@@ -77,6 +79,7 @@ export async function runProcessingVerb(
         import('../services/processing/run.js'),
         import('../services/log/open-log.js'),
       ]);
+      lowerPriority(services.processing.niceness);
       const running = await runProcessing({
         config: services.processing,
         instance,

@@ -78,7 +78,8 @@ export interface ProcessTable {
   startOf(pid: number): string | undefined;
 }
 
-function statFields(pid: number): string[] | undefined {
+/** What Linux tells of a process in /proc/PID/stat, from its state on; undefined where there is no such file. */
+export function statFields(pid: number): string[] | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
     // The name, in parentheses, may hold spaces: fields are counted from behind it (state is the first).

@@ -1,6 +1,6 @@
 /** Sends events to the processing service over HTTP, as one client process. */
 import { Agent, request } from 'node:http';
-import { dueBy } from '../pacing.js';
+import { dueBy, msUntilDue } from '../pacing.js';
 import { serveWorker } from '../worker.js';
 import { drawRanks, seededRandom, zipf } from '../zipf.js';
 
@@ -68,7 +68,8 @@ async function sendPaced({ ms, perSecond }: { ms: number; perSecond: number }): 
       const sent: Promise<void> = send(bodies[nextBody++]!).finally(() => inFlight.delete(sent));
       inFlight.add(sent);
     }
-    await new Promise((resolve) => setTimeout(resolve, 2));
+    const restMs = msUntilDue(schedule, nextBody - from, performance.now());
+    await new Promise((resolve) => setTimeout(resolve, restMs));
   }
   await Promise.all(inFlight);
   return (nextBody - from) * perRequest;

@@ -1,7 +1,7 @@
 /** Asks the query service over HTTP: statistics of a day at a fixed rate, and how soon an event is seen. */
 import { Agent, request } from 'node:http';
 import * as hdr from 'hdr-histogram-js';
-import { dueAtMs, dueBy } from '../pacing.js';
+import { dueAtMs, dueBy, msUntilDue } from '../pacing.js';
 import { serveWorker } from '../worker.js';
 import { drawRanks, seededRandom, zipf } from '../zipf.js';
 
@@ -55,7 +55,8 @@ async function statsPaced(load: {
     for (const due = dueBy(schedule, now); started < due; started++) {
       start(dueAtMs(schedule, started), ranks[started % ranks.length]!);
     }
-    await new Promise((resolve) => setTimeout(resolve, 1));
+    const restMs = msUntilDue(schedule, started, performance.now());
+    await new Promise((resolve) => setTimeout(resolve, restMs));
   }
   await Promise.all(inFlight);
   return told(histogram, started);

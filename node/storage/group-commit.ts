@@ -20,8 +20,11 @@ export interface CommitJob {
   reject(error: Error): void;
 }
 
-/** A group closes at this many entries, so that none waits long for a commit that grew without bound. */
-export const MAX_GROUP_ENTRIES = 2_048;
+/**
+ * A group closes at this many entries: what a group comes to is decided in one go, while reads wait (measured on a
+ * slow machine beside writes: p99 of reads 78 to 100 ms instead of 124 to 233 with 2,048).
+ */
+export const MAX_GROUP_ENTRIES = 512;
 
 export interface CommitQueueOptions<J extends CommitJob> {
   maxPendingBytes: number;

@@ -52,6 +52,8 @@ export const logConfigSchema = z.strictObject({
   maxDeadLetters: positive.default(1_000_000),
   /** Dead letters of one request. */
   maxLettersPerCall: positive.max(10_000).default(1_000),
+  /** Of the process, as `nice` has it: what waits for the log goes in larger batches, while nodes and queries go first. */
+  niceness: z.number().int().min(0).max(19).default(10),
   /** LevelDB's own write buffer. */
   writeBufferBytes: positive.default(8 * MiB),
   /** The log starts only above this much free space. */

@@ -65,7 +65,8 @@ export const processingConfigSchema = z.strictObject({
   memberIntervalMs: positive.default(1_000),
   deadAfterMs: positive.default(4_000),
   /**
-   * Of the process, as `nice` has it: counting has time, and yields to nodes and queries beside it on the machine.
+   * Of the process, as `nice` has it: counting has time, and yields to nodes and queries beside it on the machine
+   * (cli/priority.ts).
    */
   niceness: z.number().int().min(0).max(19).default(10),
   /** How long closing waits for the batch that is being flushed; a successor completes what is left. */

@@ -1,4 +1,3 @@
-import { setPriority } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { connect, type TallyringClient } from '../../client/index.js';
@@ -47,7 +46,6 @@ const LOOK_MS = 1_000;
 /** Runs one processing instance in this process: the HTTP front, and the counting behind it. */
 export async function runProcessing(options: RunProcessingOptions): Promise<RunningProcessing> {
   const { config, instance: own, contactPoints, logger } = options;
-  setPriority(config.niceness);
   const log = await persistently(options, 'the log', options.openLog);
   const client = await persistently(options, 'the cluster', () =>
     connect<'bigint'>({ contactPoints, int64: 'bigint', attemptTimeoutMs: config.attemptTimeoutMs, logger }),

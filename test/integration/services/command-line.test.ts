@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { getPriority } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
@@ -128,6 +129,15 @@ describe('the pipeline by its command line', () => {
       ['p1', true],
       ['query', true],
     ]);
+  });
+
+  it('lets nodes and queries go first', () => {
+    const pidOf = (id: string) => Number(readFileSync(join(folder, '.tallyring', id, 'pid'), 'utf8'));
+    const niceness = ['n1', 'log', 'p1', 'query'].map((id) => getPriority(pidOf(id)));
+    expect(niceness).toEqual([0, 10, 10, 0]);
+    // Systems that do not weigh sessions against each other have no such file.
+    const sessions = ['log', 'p1'].map((id) => `/proc/${pidOf(id)}/autogroup`).filter(existsSync);
+    for (const file of sessions) expect(readFileSync(file, 'utf8')).toMatch(/ nice 10$/m);
   });
 
   it('refuses a second start on the same ports, and leaves the first alone', async () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { dueAtMs, dueBy } from '../../../bench/pacing.js';
+import { dueAtMs, dueBy, msUntilDue } from '../../../bench/pacing.js';
 
 describe('an open-loop schedule', () => {
   const schedule = { startMs: 1000, perSecond: 100 };
@@ -9,6 +9,11 @@ describe('an open-loop schedule', () => {
     expect(dueBy(schedule, 999.9)).toBe(0);
     expect(dueBy(schedule, 1000)).toBe(1);
     expect(dueAtMs(schedule, 0)).toBe(1000);
+  });
+  it('tells how long it is until a request, a millisecond at least', () => {
+    expect(msUntilDue(schedule, 2, 1012)).toBe(8);
+    expect(msUntilDue(schedule, 2, 1019.5)).toBe(1);
+    expect(msUntilDue(schedule, 2, 5000)).toBe(1);
   });
   it('has all requests due that a stall held up', () => {
     expect(dueBy(schedule, 1000)).toBe(1);
