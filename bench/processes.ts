@@ -34,8 +34,9 @@ export class ProcessGroup {
     return child;
   }
 
+  /** Runs a module, in a session of its own too: callers do not share their part of the CPU with each other. */
   fork(file: string, options: ForkOptions): ChildProcess {
-    return this.add(fork(file, [], options));
+    return this.add(fork(file, [], { ...options, detached: true }));
   }
 
   killAll(): void {
