@@ -103,7 +103,7 @@ async function measureAtHalf(
   const sent = await sending;
   await waitUntil('all events counted', CATCH_UP_MS, async () => (await countsOf(services)).lag === 0);
   const beside = `beside ${formatNumber((sent * 1000) / sendingMs)} events/s, half of the bar`;
-  const asked = `${formatNumber(stats.count)} requests for 24 hours by hour at QUORUM, ${beside}; open loop`;
+  const asked = `${formatNumber(stats.count)} requests for 24 hours by hour at QUORUM, ${beside}; open loop, after ${READY_MS / 1000} s of both`;
   const probed = `${visible.count} events of videos of their own, asked for every 50 ms, ${beside}`;
   return [
     judged({ name: 'getStats p50', value: stats.p50Ms, unit: 'ms', detail: asked }),
