@@ -36,7 +36,7 @@ const limitsSchema = z.strictObject({
   maxTotalQueueBytes: positive.default(96 * 1024 * 1024),
   /** Entries that wait for the next commit; beyond it merges are refused with OVERLOADED. */
   maxPendingMergeBytes: positive.default(64 * 1024 * 1024),
-  /** Newest states kept in memory so that a merge need not read. */
+  /** Entries whose version and hash are kept in memory so that a merge need not read. */
   storeCacheEntries: positive.default(100_000),
   /** Cells whose shards are kept in memory after they were read. */
   readCacheCells: positive.default(20_000),

@@ -32,6 +32,12 @@ export class HashTree {
 
   /** Adds the hash of an entry, the last 8 bytes of its value, or takes it out: XOR does both. */
   toggle(entryKey: Buffer, value: Buffer): void {
+    const hashAt = value.length - HASH_BYTES;
+    this.toggleHash(entryKey, value.readInt32BE(hashAt), value.readInt32BE(hashAt + 4));
+  }
+
+  /** The same with the hash as two words. */
+  toggleHash(entryKey: Buffer, high: number, low: number): void {
     const group = this.#groupOf(entryKey);
     let words = this.#leaves.get(group);
     if (words === undefined) {
@@ -39,9 +45,8 @@ export class HashTree {
       this.#leaves.set(group, words);
     }
     const at = leafOf(entryKey) * HASH_WORDS;
-    const hashAt = value.length - HASH_BYTES;
-    words[at] = words[at]! ^ value.readUInt32BE(hashAt);
-    words[at + 1] = words[at + 1]! ^ value.readUInt32BE(hashAt + 4);
+    words[at] = words[at]! ^ high;
+    words[at + 1] = words[at + 1]! ^ low;
   }
 
   /** Forgets all that was added to a leaf. */

@@ -33,7 +33,7 @@ export async function openReplicaStore(
   const onCommit = (changes: readonly Change[]) => {
     for (const { key, before, after } of changes) {
       if (before === undefined) counted(key);
-      else tree.toggle(key, before);
+      else tree.toggleHash(key, before.high, before.low);
       tree.toggle(key, after);
     }
   };

@@ -3,9 +3,10 @@ import { TallyringError } from '../../proto/errors.js';
 import type { CellCache } from './cell-cache.js';
 import type { Engine, EngineWrite } from './engine.js';
 import { type CommitJob, CommitQueue, payloadBytes } from './group-commit.js';
+import { type HeldCache, hold } from './held-cache.js';
 import { kindOf } from './kinds.js';
 import type { MarkerTrail } from './markers.js';
-import { decideMerge, type MergeOutcome, type ValueCache } from './merge-group.js';
+import { decideMerge, type MergeOutcome } from './merge-group.js';
 import type { Change } from './store.js';
 import type { StoreHealth } from './store-health.js';
 import type { StoreParts } from './store-parts.js';
@@ -30,7 +31,7 @@ type Job = WantedJob & CommitJob & { changed: number };
 export interface CommitterParts {
   engine: Engine;
   store: StoreParts;
-  cache: ValueCache;
+  cache: HeldCache;
   /** Told before each write what it changes. */
   cells: CellCache;
   health: StoreHealth;
@@ -180,16 +181,22 @@ export class Committer {
     const changes = new Array<Change>(changed);
     for (let i = 0; i < changed; i++) {
       const { key, value } = outcome.winners[i]!;
-      const [before, cached] = [outcome.before[i], outcome.cached[i]];
-      // What was written once may never be again; what is written a second time is worth the memory.
-      if (before !== undefined) {
-        const latin1 = value!.toString('latin1');
-        if (cached === undefined) this.#parts.cache.set(outcome.keys[i]!, { latin1 });
-        else cached.latin1 = latin1;
-      }
-      changes[i] = { key, before, after: value! };
+      changes[i] = { key, before: outcome.before[i], after: value! };
     }
     onCommit(changes);
+    this.#remember(outcome, changes);
+  }
+
+  /** After everybody was told what was held before: that is overwritten. */
+  #remember({ keys, before, isCached }: MergeOutcome, changes: readonly Change[]): void {
+    for (let i = 0; i < changes.length; i++) {
+      const held = before[i];
+      // What was written once may never be again; what is written a second time is worth the memory.
+      if (held === undefined || Number.isNaN(held.version)) continue;
+      const { key, after } = changes[i]!;
+      hold(held, { key, value: after });
+      if (!isCached[i]) this.#parts.cache.set(keys[i]!, held);
+    }
   }
 
   #planSync(): void {

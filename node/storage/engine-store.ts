@@ -1,14 +1,13 @@
-import { LRUCache } from 'lru-cache';
 import { type Entry, isIntact, kindOfEntry } from '../../proto/entry.js';
 import { TallyringError } from '../../proto/errors.js';
 import { CellCache, isOneCell } from './cell-cache.js';
 import { Committer } from './committer.js';
 import type { Engine, EngineRecord } from './engine.js';
+import { HeldCache } from './held-cache.js';
 import { keyAfter } from './keyspace.js';
 import { kindOf } from './kinds.js';
 import { RecordsOverEngine } from './local-records.js';
 import type { MarkerTrail } from './markers.js';
-import type { ValueCache } from './merge-group.js';
 import type { KeyRange, LocalRecords, RangeRead, Store } from './store.js';
 import { StoreHealth } from './store-health.js';
 import type { StoreParts } from './store-parts.js';
@@ -40,7 +39,7 @@ export class EngineStore implements Store {
       renewIdentity: () => Promise<string>;
     },
   ) {
-    const cache: ValueCache = new LRUCache({ max: store.limits.storeCacheEntries });
+    const cache = new HeldCache(store.limits.storeCacheEntries);
     this.#engine = engine;
     this.#cells = new CellCache(store.limits.readCacheCells);
     this.#renewIdentity = found.renewIdentity;

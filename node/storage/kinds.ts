@@ -24,12 +24,14 @@ export interface EntryKind {
   validate(entry: Entry): void;
   /** Commutative, associative and idempotent. Hot path: decodes no more than it must. */
   merge(held: Buffer, incoming: Buffer): Verdict;
+  /** A number that grows with every value of a key; absent where it takes whole values to tell the newer one. */
+  versionOf?(value: Buffer): number;
   /** On disk before anybody sees it, whatever the durability and whoever brought it. */
   alwaysSynced: boolean;
 }
 
 const KINDS = new Map<number, EntryKind>([
-  [KIND.shard, { validate: validateShard, merge: mergeShard, alwaysSynced: false }],
+  [KIND.shard, { validate: validateShard, merge: mergeShard, versionOf: sequenceOf, alwaysSynced: false }],
   [KIND.register, { validate: validateRegister, merge: mergeRegister, alwaysSynced: true }],
   [KIND.column, { validate: validateColumn, merge: mergeColumn, alwaysSynced: false }],
 ]);
@@ -59,6 +61,11 @@ export function checkEntry(entry: Entry, checked?: Entry): { kind: KindCode; gra
 /** Which of two values of one entry key stays. The key's form was checked. */
 export function mergeValues(key: Buffer, held: Buffer, incoming: Buffer): Verdict {
   return kindOf(kindOfEntry(key)).merge(held, incoming);
+}
+
+/** The version of a value of this entry key; NaN where its kind has none. The key's form was checked. */
+export function versionOf({ key, value }: Entry): number {
+  return kindOf(kindOfEntry(key)).versionOf?.(value) ?? Number.NaN;
 }
 
 /** Whether the incoming one stays, by version or, where that is the same, by what decides a conflict. */

@@ -1,16 +1,7 @@
-import type { LRUCache } from 'lru-cache';
 import { type Entry, isIntact } from '../../proto/entry.js';
 import type { Engine, EngineWrite } from './engine.js';
-import { mergeValues } from './kinds.js';
-
-/**
- * Newest synced values by entry key, both as latin1 strings: compact, and they pin no network buffer. A value is
- * replaced in its place, for a second look-up of every key is felt.
- */
-export type ValueCache = LRUCache<string, CachedValue>;
-export interface CachedValue {
-  latin1: string;
-}
+import { type Held, type HeldCache, heldOf, judge } from './held-cache.js';
+import { mergeValues, type Verdict } from './kinds.js';
 
 /** What the entries of a group come to. Parallel arrays: an object per entry is felt at 100,000 a second. */
 export interface MergeOutcome {
@@ -18,9 +9,9 @@ export interface MergeOutcome {
   winners: EngineWrite[];
   /** Keys of the winners, and what was held under them, if it was intact. */
   keys: string[];
-  before: (Buffer | undefined)[];
-  /** Where the cache has that. */
-  cached: (CachedValue | undefined)[];
+  before: (Held | undefined)[];
+  /** Whether that is the cache's own. */
+  isCached: boolean[];
   /** How many entries of each source list won. */
   changed: number[];
   /** Winners whose held record was bad. */
@@ -31,46 +22,87 @@ export interface MergeOutcome {
 
 /**
  * Decides which entries of several lists supersede what the engine holds. Among entries of one key the newest
- * stands for all. Reads what the cache lacks in one call.
+ * stands for all. Reads what the cache cannot decide in one call.
  */
 export async function decideMerge(
   engine: Engine,
-  cache: ValueCache,
+  cache: HeldCache,
   lists: readonly (readonly Entry[])[],
 ): Promise<MergeOutcome> {
   const group = new Candidates();
   for (let source = 0; source < lists.length; source++) {
     for (const entry of lists[source]!) group.add(entry, source);
   }
-  const held = await lookUp(engine, cache, group);
-  const outcome: MergeOutcome = {
-    winners: [],
-    keys: [],
-    before: [],
-    cached: [],
-    changed: new Array<number>(lists.length).fill(0),
-    bad: [],
-    conflicts: group.conflicts,
-  };
-  for (let i = 0; i < group.keys.length; i++) {
-    const entry = group.entries[i]!;
-    const former = held.values[i];
-    const intact =
-      former !== undefined && (!held.fromEngine.has(i) || isIntact({ key: entry.key, value: former }));
-    if (intact) {
-      const verdict = mergeValues(entry.key, former, entry.value);
-      if (verdict === 'conflictHeld' || verdict === 'conflictIncoming') outcome.conflicts.push(entry.key);
-      if (verdict !== 'incoming' && verdict !== 'conflictIncoming') continue;
-    } else if (former !== undefined) {
-      outcome.bad.push(entry.key);
-    }
-    outcome.winners.push(entry);
-    outcome.keys.push(group.keys[i]!);
-    outcome.before.push(intact ? former : undefined);
-    outcome.cached.push(held.cached[i]);
-    outcome.changed[group.sources[i]!]!++;
+  const decision = new Decision(group, lists.length);
+  const open = decision.byCache(cache);
+  if (open.length > 0) await decision.byEngine(engine, open);
+  return decision.outcome;
+}
+
+class Decision {
+  readonly outcome: MergeOutcome;
+  readonly #group: Candidates;
+
+  constructor(group: Candidates, sources: number) {
+    this.#group = group;
+    this.outcome = {
+      winners: [],
+      keys: [],
+      before: [],
+      isCached: [],
+      changed: new Array<number>(sources).fill(0),
+      bad: [],
+      conflicts: group.conflicts,
+    };
   }
-  return outcome;
+
+  /** Gives the indexes that stay open. */
+  byCache(cache: HeldCache): number[] {
+    const { keys, entries } = this.#group;
+    const open: number[] = [];
+    for (let i = 0; i < keys.length; i++) {
+      const held = cache.get(keys[i]!);
+      const verdict = held === undefined ? undefined : judge(held, entries[i]!);
+      if (verdict === undefined) open.push(i);
+      else if (verdict === 'incoming') this.#win(i, held, true);
+    }
+    return open;
+  }
+
+  async byEngine(engine: Engine, open: readonly number[]): Promise<void> {
+    const { entries } = this.#group;
+    const values = await engine.getMany(open.map((i) => entries[i]!.key));
+    for (let at = 0; at < open.length; at++) {
+      const entry = entries[open[at]!]!;
+      const value = values[at];
+      const former = value && { key: entry.key, value };
+      if (former === undefined || !isIntact(former)) {
+        if (former !== undefined) this.outcome.bad.push(entry.key);
+        this.#win(open[at]!, undefined, false);
+        continue;
+      }
+      const verdict = mergeValues(entry.key, former.value, entry.value);
+      if (isConflict(verdict)) this.outcome.conflicts.push(entry.key);
+      if (isIncoming(verdict)) this.#win(open[at]!, heldOf(former), false);
+    }
+  }
+
+  #win(i: number, before: Held | undefined, isCached: boolean): void {
+    const { winners, keys, before: formers, isCached: cached, changed } = this.outcome;
+    winners.push(this.#group.entries[i]!);
+    keys.push(this.#group.keys[i]!);
+    formers.push(before);
+    cached.push(isCached);
+    changed[this.#group.sources[i]!]!++;
+  }
+}
+
+function isConflict(verdict: Verdict): boolean {
+  return verdict === 'conflictHeld' || verdict === 'conflictIncoming';
+}
+
+function isIncoming(verdict: Verdict): boolean {
+  return verdict === 'incoming' || verdict === 'conflictIncoming';
 }
 
 /** The newest entry of each key of a group. */
@@ -92,39 +124,10 @@ class Candidates {
       return;
     }
     const verdict = mergeValues(entry.key, this.entries[at]!.value, entry.value);
-    if (verdict === 'conflictHeld' || verdict === 'conflictIncoming') this.conflicts.push(entry.key);
-    if (verdict === 'incoming' || verdict === 'conflictIncoming') {
+    if (isConflict(verdict)) this.conflicts.push(entry.key);
+    if (isIncoming(verdict)) {
       this.entries[at] = entry;
       this.sources[at] = source;
     }
   }
-}
-
-interface HeldValues {
-  values: (Buffer | undefined)[];
-  cached: (CachedValue | undefined)[];
-  /** Those that came from the engine, whose checksums were not yet checked. */
-  fromEngine: Set<number>;
-}
-
-async function lookUp(engine: Engine, cache: ValueCache, group: Candidates): Promise<HeldValues> {
-  const values = new Array<Buffer | undefined>(group.keys.length);
-  const cached = new Array<CachedValue | undefined>(group.keys.length);
-  const missing: number[] = [];
-  for (let i = 0; i < group.keys.length; i++) {
-    const known = cache.get(group.keys[i]!);
-    if (known === undefined) missing.push(i);
-    else values[i] = Buffer.from(known.latin1, 'latin1');
-    cached[i] = known;
-  }
-  const fromEngine = new Set<number>();
-  if (missing.length > 0) {
-    const found = await engine.getMany(missing.map((i) => group.entries[i]!.key));
-    for (let m = 0; m < missing.length; m++) {
-      if (found[m] === undefined) continue;
-      values[missing[m]!] = found[m];
-      fromEngine.add(missing[m]!);
-    }
-  }
-  return { values, cached, fromEngine };
 }

@@ -3,8 +3,8 @@ import { isIntact } from '../../proto/entry.js';
 import type { Metrics } from '../metrics.js';
 import { DamagedRows, rowOfBadRecord } from './damage.js';
 import type { Engine, EngineWrite } from './engine.js';
+import type { HeldCache } from './held-cache.js';
 import { DAMAGED_PREFIX, EMPTY, keyAfter, prefixEnd } from './keyspace.js';
-import type { ValueCache } from './merge-group.js';
 import { doubtKey, type StoreState, stateWrite } from './store-state.js';
 
 const SCAN_PAGE = 1_000;
@@ -17,13 +17,13 @@ const SCAN_PAGE = 1_000;
 export class StoreHealth {
   readonly rows = new DamagedRows();
   readonly state: StoreState;
-  readonly #cache: ValueCache;
+  readonly #cache: HeldCache;
   readonly #metrics: Metrics;
   readonly #logger: Logger;
 
   constructor(
     found: { state: StoreState; damagedRows: readonly Buffer[] },
-    parts: { cache: ValueCache; metrics: Metrics; logger: Logger },
+    parts: { cache: HeldCache; metrics: Metrics; logger: Logger },
   ) {
     this.state = found.state;
     this.#cache = parts.cache;

@@ -6,10 +6,17 @@ export interface KeyRange {
   to: Buffer;
 }
 
-/** What one commit changed, told after it was synced: an entry's former value, if any, and the one it has now. */
+/** The hash of an entry, the last 8 bytes of its value, as two signed words. */
+export interface HeldHash {
+  high: number;
+  low: number;
+}
+
+/** What one commit changed, told after it was synced: the hash of an entry's former value, if any, and the new value. */
 export interface Change {
   key: Buffer;
-  before: Buffer | undefined;
+  /** Good for as long as the call that tells it. */
+  before: Readonly<HeldHash> | undefined;
   after: Buffer;
 }
 

@@ -2,12 +2,12 @@ import type { Shard } from '../../../counter/shard.js';
 import { clusterSchema, type Limits } from '../../../node/config.js';
 import { createMetrics, type Metrics } from '../../../node/metrics.js';
 import type { Engine, EngineRecord, EngineWrite } from '../../../node/storage/engine.js';
-import type { Change, OpenedStore } from '../../../node/storage/store.js';
+import type { Change, HeldHash, OpenedStore } from '../../../node/storage/store.js';
 import type { StoreParts } from '../../../node/storage/store-parts.js';
 import type { Clock, TimerHandle, Timers } from '../../../ports/clock.js';
 import { silentLogger } from '../../../ports/logger.js';
 import type { Random } from '../../../ports/random.js';
-import { type Entry, encodeShard, shardKey, tokenOf } from '../../../proto/entry.js';
+import { CHECKSUM_BYTES, type Entry, encodeShard, shardKey, tokenOf } from '../../../proto/entry.js';
 
 export const LIMITS: Limits = clusterSchema.parse({
   cluster: 'test',
@@ -141,7 +141,7 @@ export function testParts(options: OpenOptions = {}): {
     timers: seen.timers,
     logger: silentLogger,
     metrics: seen.metrics,
-    onCommit: (changes) => void seen.changes.push(...changes),
+    onCommit: (changes) => void seen.changes.push(...changes.map(kept)),
     onFailure: (error) => void seen.failures.push(error),
     wrapEngine: (engine) => {
       seen.engine = new ControlledEngine(engine);
@@ -149,6 +149,16 @@ export function testParts(options: OpenOptions = {}): {
     },
   };
   return { parts, seen };
+}
+
+/** What was held before is told for the moment of the call only. */
+function kept({ key, before, after }: Change): Change {
+  return { key, before: before && { high: before.high, low: before.low }, after };
+}
+
+export function hashOf({ value }: Entry): HeldHash {
+  const at = value.length - CHECKSUM_BYTES;
+  return { high: value.readInt32BE(at), low: value.readInt32BE(at + 4) };
 }
 
 export interface EntrySpec extends Partial<Shard> {

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { MAX_GROUP_ENTRIES } from '../../../node/storage/group-commit.js';
 import { prefixEnd, rowOfKey } from '../../../node/storage/keyspace.js';
+import type { Change, HeldHash } from '../../../node/storage/store.js';
 import { decodeShard, type Entry, encodeShard, KIND } from '../../../proto/entry.js';
 import {
   corrupt,
@@ -9,6 +10,7 @@ import {
   entryOf,
   everything,
   type Harness,
+  hashOf,
   metricValue,
   type Opened,
   until,
@@ -52,7 +54,7 @@ export function storeConformance(name: string, openHarness: () => Promise<Harnes
         expect(await everything(opened.store)).toEqual([newer]);
         expect(opened.changes).toEqual([
           { key: older.key, before: undefined, after: older.value },
-          { key: newer.key, before: older.value, after: newer.value },
+          { key: newer.key, before: hashOf(older), after: newer.value },
         ]);
       });
 
@@ -72,7 +74,7 @@ export function storeConformance(name: string, openHarness: () => Promise<Harnes
         await reopen();
         expect(await opened.store.merge([entryOf({ sequence: 4 })])).toMatchObject({ changed: 0 });
         expect(await opened.store.merge([entryOf({ sequence: 6 })])).toMatchObject({ changed: 1 });
-        expect(opened.changes[0]!.before).toEqual(entryOf({ sequence: 5 }).value);
+        expect(opened.changes[0]!.before).toEqual(hashOf(entryOf({ sequence: 5 })));
       });
 
       it('keeps the greater count of two states of one sequence, and reports the bug', async () => {
@@ -109,7 +111,7 @@ export function storeConformance(name: string, openHarness: () => Promise<Harnes
             async (calls, atOnce) => {
               const mine = await openHarness();
               try {
-                const { store } = await mine.open({ limits: { storeCacheEntries: 3 } });
+                const { store, changes } = await mine.open({ limits: { storeCacheEntries: 3 } });
                 const twin = new Map<string, Entry>();
                 const merges: Promise<unknown>[] = [];
                 for (const call of calls) {
@@ -127,6 +129,7 @@ export function storeConformance(name: string, openHarness: () => Promise<Harnes
                 await Promise.all(merges);
                 const expected = [...twin.values()].sort((a, b) => a.key.compare(b.key));
                 expect(await everything(store)).toEqual(expected);
+                expectChain(changes);
               } finally {
                 await mine.dispose();
               }
@@ -536,4 +539,13 @@ export function storeConformance(name: string, openHarness: () => Promise<Harnes
       });
     });
   });
+}
+
+/** Each change tells what the one before it of the same key left. */
+function expectChain(changes: readonly Change[]): void {
+  const held = new Map<string, HeldHash>();
+  for (const { key, before, after } of changes) {
+    expect(before).toEqual(held.get(key.toString('hex')));
+    held.set(key.toString('hex'), hashOf({ key, value: after }));
+  }
 }

@@ -1,0 +1,68 @@
+import { LRUCache } from 'lru-cache';
+import { CHECKSUM_BYTES, type Entry } from '../../proto/entry.js';
+import { type Verdict, versionOf } from './kinds.js';
+import type { HeldHash } from './store.js';
+
+/**
+ * What is known of a value on disk: its version, by which most newer ones are judged, and its hash. Numbers that
+ * change in place: had each value itself been kept for the next one, most of a node's garbage would be those.
+ */
+export interface Held extends HeldHash {
+  version: number;
+}
+
+/** The values under keys that were written more than once of late, as they were synced. */
+export class HeldCache {
+  /** By entry key, as a latin1 string: compact, and it pins no network buffer. */
+  readonly #held: LRUCache<string, Held>;
+
+  constructor(maxEntries: number) {
+    this.#held = new LRUCache({ max: maxEntries });
+  }
+
+  /**
+   * Leaves the order as it is, so what came first goes first, however much it is used: what is used comes back with
+   * the next write, and to keep the order costs more than the look-up itself (measured: 8 of 15 % of a node's time).
+   */
+  get(key: string): Held | undefined {
+    return this.#held.peek(key);
+  }
+
+  set(key: string, held: Held): void {
+    this.#held.set(key, held);
+  }
+
+  delete(key: string): void {
+    this.#held.delete(key);
+  }
+
+  clear(): void {
+    this.#held.clear();
+  }
+}
+
+export function heldOf(entry: Entry): Held {
+  const held = { version: 0, high: 0, low: 0 };
+  hold(held, entry);
+  return held;
+}
+
+/** Makes it what is known of this entry. */
+export function hold(held: Held, entry: Entry): void {
+  const { value } = entry;
+  const hashAt = value.length - CHECKSUM_BYTES;
+  held.version = versionOf(entry);
+  held.high = value.readInt32BE(hashAt);
+  held.low = value.readInt32BE(hashAt + 4);
+}
+
+/** Which of the two stays; undefined when that takes the whole values. */
+export function judge(held: Held, entry: Entry): Verdict | undefined {
+  const version = versionOf(entry);
+  if (version > held.version) return 'incoming';
+  if (version < held.version) return 'held';
+  const { value } = entry;
+  const hashAt = value.length - CHECKSUM_BYTES;
+  const isSame = held.high === value.readInt32BE(hashAt) && held.low === value.readInt32BE(hashAt + 4);
+  return isSame ? 'unchanged' : undefined;
+}
