@@ -6,7 +6,7 @@ export interface Hedge {
   afterMs: number;
   budget: HedgeBudget;
   /** Asks another one; undefined when there is none. */
-  another: (() => Promise<unknown>) | undefined;
+  another(): Promise<unknown> | undefined;
 }
 
 /** What may be asked twice at once after a quiet time. */
@@ -56,6 +56,8 @@ export async function hedged<T>(first: Promise<T>, { timers, afterMs, budget, an
   first.then(tell, tell);
   await waited;
   timer.cancel();
-  if (!isLate || another === undefined || !budget.spend()) return first;
-  return Promise.any([first, another() as Promise<T>]).catch(() => first);
+  if (!isLate || !budget.spend()) return first;
+  const second = another() as Promise<T> | undefined;
+  if (second === undefined) return first;
+  return Promise.any([first, second]).catch(() => first);
 }

@@ -32,6 +32,12 @@ interface ReadRun<Q, A> extends ReadPlan {
   ): Promise<Outcome<A>[]>;
 }
 
+/** Queries that one call carries, by their indexes, and who is asked first. */
+interface Group {
+  node: KnownNode | undefined;
+  indexes: number[];
+}
+
 /**
  * Reads through the replicas of each key. A read changes nothing, so whatever failed for the node's sake is
  * asked of the other nodes in turn, until the deadline.
@@ -68,11 +74,9 @@ export class Reader {
     const run: ReadRun<Q, A> = { ...plan, call, deadlineMs: this.#clock.monotonicMs() + plan.timeoutMs };
     const outcomes: Outcome<A>[] = new Array(queries.length);
     const reading = Promise.all(
-      this.#group(queries, plan.level).map(async (indexes) => {
-        const part = await this.#readGroup(
-          indexes.map((index) => queries[index]!),
-          run,
-        );
+      this.#group(queries, plan.level).map(async ({ node, indexes }) => {
+        const asked = indexes.map((index) => queries[index]!);
+        const part = await this.#readGroup(asked, node, run);
         for (const [i, index] of indexes.entries()) outcomes[index] = part[i]!;
       }),
     );
@@ -103,27 +107,28 @@ export class Reader {
   }
 
   /** Indexes of the queries that one call may carry: same preferred coordinator, not too many. */
-  #group(queries: readonly { key: string }[], level: ConsistencyLevel): number[][] {
+  #group(queries: readonly { key: string }[], level: ConsistencyLevel): Group[] {
     const bySet = new Map<number, KnownNode | undefined>();
-    const open = new Map<KnownNode | undefined, number[]>();
-    const groups: number[][] = [];
+    const open = new Map<KnownNode | undefined, Group>();
+    const groups: Group[] = [];
     for (const [i, { key }] of queries.entries()) {
       const { index, nodeIds } = this.#topology.replicasOfKey(key);
       if (!bySet.has(index)) bySet.set(index, this.#topology.choose(nodeIds, { level }));
       const node = bySet.get(index);
       let group = open.get(node);
-      if (group === undefined || group.length >= MAX_QUERIES_PER_CALL) {
-        group = [];
+      if (group === undefined || group.indexes.length >= MAX_QUERIES_PER_CALL) {
+        group = { node, indexes: [] };
         open.set(node, group);
         groups.push(group);
       }
-      group.push(i);
+      group.indexes.push(i);
     }
     return groups;
   }
 
   async #readGroup<Q extends { key: string }, A>(
     queries: readonly Q[],
+    preferred: KnownNode | undefined,
     run: ReadRun<Q, A>,
   ): Promise<Outcome<A>[]> {
     const silence = { error: noAnswer(run.timeoutMs) };
@@ -133,10 +138,11 @@ export class Reader {
     let open = queries.map((_, i) => i);
     while (open.length > 0 && !run.signal?.aborted) {
       const leftMs = run.deadlineMs - this.#clock.monotonicMs();
-      const node = this.#topology.choose(nodeIds, { level: run.level, except: tried });
+      const isFirst = tried.size === 0;
+      const node = isFirst ? preferred : this.#topology.choose(nodeIds, { level: run.level, except: tried });
       if (leftMs <= 0 || node === undefined) break;
       // A node that is down is a last resort, not a second opinion on what another one said.
-      if (!node.up && tried.size > 0 && open.every((i) => !isCallFailure(outcomes[i]!))) break;
+      if (!node.up && !isFirst && open.every((i) => !isCallFailure(outcomes[i]!))) break;
       const timeoutMs = Math.min(leftMs, this.#attemptTimeoutMs * 2 ** tried.size);
       tried.add(node.nodeId);
       open = await this.#attempt(node, timeoutMs, { queries, open, outcomes, run });
@@ -181,9 +187,11 @@ export class Reader {
     });
     const first = askOne(node);
     if (this.#hedging === undefined) return first;
-    const { nodeIds } = this.#topology.replicasOfKey(asked[0]!.key);
-    const other = this.#topology.choose(nodeIds, { level, except: new Set([node.nodeId]) });
-    const another = other?.up ? () => askOne(other) : undefined;
+    const another = () => {
+      const { nodeIds } = this.#topology.replicasOfKey(asked[0]!.key);
+      const other = this.#topology.choose(nodeIds, { level, except: new Set([node.nodeId]) });
+      return other?.up ? askOne(other) : undefined;
+    };
     return hedged(first, { timers: this.#timers, ...this.#hedging, another });
   }
 }

@@ -22,7 +22,7 @@ const ROLL_FROM = 0.75;
 /** Of flushIntervalMs, over which the requests of a flush are spread while nothing waits to be read. */
 const SPREAD = 0.7;
 /** Between two reads at the end of the log while a batch is being filled. */
-const PAUSE_MS = 50;
+const PAUSE_MS = 100;
 
 /**
  * Batch after batch of a partition: while one is flushed the next one is filled. A batch is named by an intent

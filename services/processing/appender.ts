@@ -5,14 +5,15 @@ import { asTallyringError, TallyringError } from '../../proto/errors.js';
 import type { EventLog, PartitionAppend } from '../log/log.js';
 
 /**
- * The way from requests into the log: a large request is one append, small ones that come at the same time go
- * together. Resolves when the log has a request's records durably.
+ * The way from requests into the log: a large request is one append; of small ones the first goes at once, and those
+ * that come soon after it together, for an append costs log and processing more than the records of many requests.
+ * Resolves when the log has a request's records durably.
  */
 
 export interface AppenderLimits {
   /** Longest that an append may take, attempts included. */
   appendTimeoutMs: number;
-  /** How long small requests are collected into one append. */
+  /** Between two appends of small requests: those that come meanwhile go together. */
   appendCollectMs: number;
   /** Requests whose append is not answered yet, and bytes of their records; beyond it OVERLOADED. */
   maxRequestsInFlight: number;
@@ -28,8 +29,8 @@ export interface AppenderParts {
 }
 
 /** A larger request goes alone. */
-const SMALL_RECORDS = 64;
-const SMALL_BYTES = 64 * 1024;
+const SMALL_RECORDS = 512;
+const SMALL_BYTES = 256 * 1024;
 /** As much is collected, and a small request more. */
 const COLLECTED_RECORDS = 1_024;
 const COLLECTED_BYTES = 1024 * 1024;
@@ -51,6 +52,8 @@ interface Group {
 export class Appender {
   readonly #parts: AppenderParts;
   #collecting: Group | undefined;
+  /** When the last group was sent, on the monotonic clock. */
+  #sentMs = Number.NEGATIVE_INFINITY;
   #requests = 0;
   #bytes = 0;
 
@@ -104,7 +107,7 @@ export class Appender {
   }
 
   #openGroup(): Group {
-    const { timers, limits } = this.#parts;
+    const { clock, timers, limits } = this.#parts;
     const byPartition = new Map<number, Buffer[]>();
     let send = () => {};
     const closed = new Promise<void>((resolve) => {
@@ -115,11 +118,13 @@ export class Appender {
     );
     const close = () => {
       if (this.#collecting === group) this.#collecting = undefined;
+      this.#sentMs = clock.monotonicMs();
       timer.cancel();
       send();
     };
     const group: Group = { byPartition, size: { records: 0, bytes: 0 }, done, close };
-    const timer = timers.after(limits.appendCollectMs, close);
+    const waitMs = this.#sentMs + limits.appendCollectMs - clock.monotonicMs();
+    const timer = timers.after(Math.max(0, waitMs), close);
     return group;
   }
 

@@ -76,8 +76,8 @@ export const processingConfigSchema = z.strictObject({
   maxEventsPerRequest: positive.default(10_000),
   /** Longest that an append to the log may take, attempts included. */
   appendTimeoutMs: positive.default(5_000),
-  /** How long small requests are collected into one append. */
-  appendCollectMs: z.number().nonnegative().default(2),
+  /** Between two appends of small requests (at most 512 events): those that come meanwhile go together. */
+  appendCollectMs: z.number().nonnegative().default(20),
   /** Requests that wait for the log, and bytes of their records; beyond it they are refused with OVERLOADED. */
   maxRequestsInFlight: positive.default(1_000),
   maxBytesInFlight: positive.default(64 * MiB),

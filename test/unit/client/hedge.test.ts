@@ -13,12 +13,11 @@ function world(budget = new HedgeBudget(1)) {
       time.after(afterMs, () => (value instanceof Error ? reject(value) : resolve(value)));
     });
   const ask = (first: [unknown, number], second?: [unknown, number]) => {
-    const another =
-      second &&
-      (() => {
-        asked++;
-        return answer(second[0], second[1]);
-      });
+    const another = () => {
+      if (second === undefined) return undefined;
+      asked++;
+      return answer(second[0], second[1]);
+    };
     const outcome = hedged(answer(first[0], first[1]), { timers: time, afterMs: AFTER_MS, budget, another });
     return time.settle(outcome);
   };

@@ -69,6 +69,13 @@ describe('topology', () => {
     for (const node of cluster.nodes) expect(node.calls.get).toBeLessThan(40);
   });
 
+  it('spreads reads that may be hedged, too', async () => {
+    const { time, open, cluster } = fakeCluster();
+    const client = await open({ hedgeReadsAfterMs: 1_000 });
+    for (let i = 0; i < 60; i++) await time.settle(client.get(`k${i}`, 'view'));
+    for (const node of cluster.nodes) expect(node.calls.get).toBeGreaterThan(12);
+  });
+
   it('a node that others call down is probed, not believed', async () => {
     const { time, open, cluster } = fakeCluster();
     const down: string[] = [];

@@ -43,24 +43,28 @@ function failing(log: FakeLog, times: number, code: ErrorCode, mayHaveApplied = 
 describe('Appender', () => {
   it('sends a large request at once, as one append', async () => {
     const { time, log, appender } = opened();
-    await time.settle(appender.append(many(65)));
-    expect(log.appends).toHaveLength(1);
+    await time.settle(appender.append(many(513)));
+    await time.settle(appender.append(many(513)));
+    expect(log.appends).toHaveLength(2);
     expect(time.nowMs).toBe(0);
   });
 
-  it('sends small ones that come within 2 ms together, in order', async () => {
+  it('sends a small one at once, and those that come within 2 ms after it together, in order', async () => {
     const { time, log, appender } = opened();
-    const first = appender.append(one('a'));
+    await time.settle(Promise.all([appender.append(one('a')), appender.append(one('b'))]));
+    expect([log.appends.length, time.nowMs]).toEqual([1, 0]);
+    const first = appender.append(one('c'));
     await time.run(1);
-    const others = [appender.append(one('b')), appender.append(one('c', 3))];
-    expect(log.appends).toHaveLength(0);
+    const others = [appender.append(one('d')), appender.append(one('e', 3))];
+    expect(log.appends).toHaveLength(1);
     await time.settle(Promise.all([first, ...others]));
     expect(time.nowMs).toBe(2);
-    expect(log.appends).toHaveLength(1);
-    expect(log.partitions.get(0)!.map(String)).toEqual(['a', 'b']);
-    expect(log.partitions.get(3)!.map(String)).toEqual(['c']);
-    await time.settle(appender.append(one('d')));
     expect(log.appends).toHaveLength(2);
+    expect(log.partitions.get(0)!.map(String)).toEqual(['a', 'b', 'c', 'd']);
+    expect(log.partitions.get(3)!.map(String)).toEqual(['e']);
+    await time.run(2);
+    await time.settle(appender.append(one('f')));
+    expect([log.appends.length, time.nowMs]).toEqual([3, 4]);
   });
 
   it('does not wait once enough is collected', async () => {
@@ -80,7 +84,7 @@ describe('Appender', () => {
     expect(Math.max(...sizes)).toBe(1024 * 1024);
     expect(log.records).toHaveLength(40);
     await time.settle(
-      Promise.all([appender.append(one('x'.repeat(64 * 1024 + 1))), appender.append(one('a'))]),
+      Promise.all([appender.append(one('x'.repeat(256 * 1024 + 1))), appender.append(one('a'))]),
     );
     expect(log.appends.at(-2)![0]!.records).toHaveLength(1);
   });
