@@ -47,7 +47,7 @@ export const REPAIR: readonly Mutant[] = [
     edits: [
       {
         file: 'node/repair/tree-store.ts',
-        find: '      else tree.toggle(key, before);\n      tree.toggle(key, after);\n',
+        find: '      else tree.toggleHash(key, before.high, before.low);\n      tree.toggle(key, after);\n',
         replace: '',
       },
     ],

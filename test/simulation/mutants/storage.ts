@@ -16,6 +16,19 @@ export const STORAGE: readonly Mutant[] = [
     within: 5,
   },
   {
+    name: 'held-value-not-renewed',
+    bug: 'what is known of a held value stays that of the first one, so that an older one replaces a newer one',
+    edits: [
+      {
+        file: 'node/storage/committer.ts',
+        find: '      hold(held, { key, value: after });\n',
+        replace: '',
+      },
+    ],
+    profile: 'busy links',
+    within: 5,
+  },
+  {
     name: 'unchanged-merge-acked-early',
     bug: 'a merge that changes nothing is acknowledged at once, while what it repeats is not synced yet',
     edits: [
