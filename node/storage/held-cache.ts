@@ -5,7 +5,7 @@ import type { HeldHash } from './store.js';
 
 /**
  * What is known of a value on disk: its version, by which most newer ones are judged, and its hash. Numbers that
- * change in place: had each value itself been kept for the next one, most of a node's garbage would be those.
+ * change in place: values that are kept until the next one comes grow old first, and old garbage is dear to collect.
  */
 export interface Held extends HeldHash {
   version: number;
@@ -22,7 +22,7 @@ export class HeldCache {
 
   /**
    * Leaves the order as it is, so what came first goes first, however much it is used: what is used comes back with
-   * the next write, and to keep the order costs more than the look-up itself (measured: 8 of 15 % of a node's time).
+   * the next write, and to keep the order makes a look-up dearer by more than half (measured in a node under load).
    */
   get(key: string): Held | undefined {
     return this.#held.peek(key);
@@ -49,11 +49,9 @@ export function heldOf(entry: Entry): Held {
 
 /** Makes it what is known of this entry. */
 export function hold(held: Held, entry: Entry): void {
-  const { value } = entry;
-  const hashAt = value.length - CHECKSUM_BYTES;
   held.version = versionOf(entry);
-  held.high = value.readInt32BE(hashAt);
-  held.low = value.readInt32BE(hashAt + 4);
+  held.high = highOf(entry.value);
+  held.low = lowOf(entry.value);
 }
 
 /** Which of the two stays; undefined when that takes the whole values. */
@@ -61,8 +59,14 @@ export function judge(held: Held, entry: Entry): Verdict | undefined {
   const version = versionOf(entry);
   if (version > held.version) return 'incoming';
   if (version < held.version) return 'held';
-  const { value } = entry;
-  const hashAt = value.length - CHECKSUM_BYTES;
-  const isSame = held.high === value.readInt32BE(hashAt) && held.low === value.readInt32BE(hashAt + 4);
+  const isSame = held.high === highOf(entry.value) && held.low === lowOf(entry.value);
   return isSame ? 'unchanged' : undefined;
+}
+
+function highOf(value: Buffer): number {
+  return value.readInt32BE(value.length - CHECKSUM_BYTES);
+}
+
+function lowOf(value: Buffer): number {
+  return value.readInt32BE(value.length - CHECKSUM_BYTES / 2);
 }

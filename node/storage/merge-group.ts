@@ -88,12 +88,12 @@ class Decision {
   }
 
   #win(i: number, before: Held | undefined, isCached: boolean): void {
-    const { winners, keys, before: formers, isCached: cached, changed } = this.outcome;
-    winners.push(this.#group.entries[i]!);
-    keys.push(this.#group.keys[i]!);
-    formers.push(before);
-    cached.push(isCached);
-    changed[this.#group.sources[i]!]!++;
+    const { outcome } = this;
+    outcome.winners.push(this.#group.entries[i]!);
+    outcome.keys.push(this.#group.keys[i]!);
+    outcome.before.push(before);
+    outcome.isCached.push(isCached);
+    outcome.changed[this.#group.sources[i]!]!++;
   }
 }
 
