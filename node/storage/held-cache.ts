@@ -1,4 +1,3 @@
-import { LRUCache } from 'lru-cache';
 import { CHECKSUM_BYTES, type Entry } from '../../proto/entry.js';
 import { type Verdict, versionOf } from './kinds.js';
 import type { HeldHash } from './store.js';
@@ -9,26 +8,40 @@ import type { HeldHash } from './store.js';
  */
 export interface Held extends HeldHash {
   version: number;
+  /** The last group that its key was in, and where among its keys: says so without a map per group. */
+  group: number;
+  at: number;
 }
 
-/** The values under keys that were written more than once of late, as they were synced. */
+/**
+ * The values under keys that were written more than once of late, as they were synced. What came first goes first,
+ * however much it is used: what is used comes back with the next write, and to keep the order of use makes a look-up
+ * dearer by more than half (measured in a node under load).
+ */
 export class HeldCache {
   /** By entry key, as a latin1 string: compact, and it pins no network buffer. */
-  readonly #held: LRUCache<string, Held>;
+  readonly #held = new Map<string, Held>();
+  /** The keys in the order in which they came, round and round; some may have been deleted since. */
+  readonly #order: string[] = [];
+  readonly #maxEntries: number;
+  #next = 0;
+  #groups = 0;
 
   constructor(maxEntries: number) {
-    this.#held = new LRUCache({ max: maxEntries });
+    this.#maxEntries = maxEntries;
   }
 
-  /**
-   * Leaves the order as it is, so what came first goes first, however much it is used: what is used comes back with
-   * the next write, and to keep the order makes a look-up dearer by more than half (measured in a node under load).
-   */
   get(key: string): Held | undefined {
-    return this.#held.peek(key);
+    return this.#held.get(key);
   }
 
   set(key: string, held: Held): void {
+    if (!this.#held.has(key)) {
+      const first = this.#order[this.#next];
+      if (first !== undefined) this.#held.delete(first);
+      this.#order[this.#next] = key;
+      this.#next = (this.#next + 1) % this.#maxEntries;
+    }
     this.#held.set(key, held);
   }
 
@@ -38,11 +51,18 @@ export class HeldCache {
 
   clear(): void {
     this.#held.clear();
+    this.#order.length = 0;
+    this.#next = 0;
+  }
+
+  /** The number of a new group, which no earlier one had. */
+  nextGroup(): number {
+    return ++this.#groups;
   }
 }
 
 export function heldOf(entry: Entry): Held {
-  const held = { version: 0, high: 0, low: 0 };
+  const held = { version: 0, high: 0, low: 0, group: 0, at: 0 };
   hold(held, entry);
   return held;
 }

@@ -29,12 +29,12 @@ export async function decideMerge(
   cache: HeldCache,
   lists: readonly (readonly Entry[])[],
 ): Promise<MergeOutcome> {
-  const group = new Candidates();
+  const group = new Candidates(cache);
   for (let source = 0; source < lists.length; source++) {
     for (const entry of lists[source]!) group.add(entry, source);
   }
   const decision = new Decision(group, lists.length);
-  const open = decision.byCache(cache);
+  const open = decision.byCache();
   if (open.length > 0) await decision.byEngine(engine, open);
   return decision.outcome;
 }
@@ -57,11 +57,11 @@ class Decision {
   }
 
   /** Gives the indexes that stay open. */
-  byCache(cache: HeldCache): number[] {
-    const { keys, entries } = this.#group;
+  byCache(): number[] {
+    const { keys, entries, known } = this.#group;
     const open: number[] = [];
     for (let i = 0; i < keys.length; i++) {
-      const held = cache.get(keys[i]!);
+      const held = known[i];
       const verdict = held === undefined ? undefined : judge(held, entries[i]!);
       if (verdict === undefined) open.push(i);
       else if (verdict === 'incoming') this.#win(i, held, true);
@@ -105,22 +105,32 @@ function isIncoming(verdict: Verdict): boolean {
   return verdict === 'incoming' || verdict === 'conflictIncoming';
 }
 
-/** The newest entry of each key of a group. */
+/** The newest entry of each key of a group, and what the cache knows of it. */
 class Candidates {
   readonly keys: string[] = [];
   readonly entries: Entry[] = [];
   readonly sources: number[] = [];
+  readonly known: (Held | undefined)[] = [];
   readonly conflicts: Buffer[] = [];
+  readonly #cache: HeldCache;
+  readonly #number: number;
+  /** Where the keys are that the cache does not know. */
   readonly #index = new Map<string, number>();
+
+  constructor(cache: HeldCache) {
+    this.#cache = cache;
+    this.#number = cache.nextGroup();
+  }
 
   add(entry: Entry, source: number): void {
     const key = entry.key.toString('latin1');
-    const at = this.#index.get(key);
+    const held = this.#cache.get(key);
+    const at = this.#find(key, held);
     if (at === undefined) {
-      this.#index.set(key, this.keys.length);
       this.keys.push(key);
       this.entries.push(entry);
       this.sources.push(source);
+      this.known.push(held);
       return;
     }
     const verdict = mergeValues(entry.key, this.entries[at]!.value, entry.value);
@@ -129,5 +139,18 @@ class Candidates {
       this.entries[at] = entry;
       this.sources[at] = source;
     }
+  }
+
+  /** Where the key stands already; undefined for a new one, which is to stand last. */
+  #find(key: string, held: Held | undefined): number | undefined {
+    if (held !== undefined) {
+      if (held.group === this.#number) return held.at;
+      held.group = this.#number;
+      held.at = this.keys.length;
+      return undefined;
+    }
+    const at = this.#index.get(key);
+    if (at === undefined) this.#index.set(key, this.keys.length);
+    return at;
   }
 }

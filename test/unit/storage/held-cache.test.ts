@@ -27,7 +27,7 @@ describe('what is known of a held value', () => {
       fc.property(shards, shards, (ours, theirs) => {
         const held = heldOf(entryOf(ours));
         hold(held, entryOf(theirs));
-        expect(held).toEqual({ version: theirs.sequence, ...hashOf(entryOf(theirs)) });
+        expect(held).toMatchObject({ version: theirs.sequence, ...hashOf(entryOf(theirs)) });
       }),
     );
   });
@@ -46,5 +46,20 @@ describe('the cache of held values', () => {
     const cache = new HeldCache(2);
     for (const name of ['a', 'b', 'c']) cache.set(name, heldOf(entryOf()));
     expect(['a', 'b', 'c'].map((name) => cache.get(name) !== undefined)).toEqual([false, true, true]);
+  });
+
+  it('stays within its bound whatever is deleted meanwhile', () => {
+    const ops = fc.array(fc.record({ name: fc.constantFrom('a', 'b', 'c', 'd'), isSet: fc.boolean() }));
+    fc.assert(
+      fc.property(ops, (given) => {
+        const cache = new HeldCache(2);
+        for (const { name, isSet } of given) {
+          if (isSet) cache.set(name, heldOf(entryOf()));
+          else cache.delete(name);
+          expect(cache.get(name) !== undefined).toBe(isSet);
+          expect(['a', 'b', 'c', 'd'].filter((each) => cache.get(each) !== undefined).length).toBeLessThan(3);
+        }
+      }),
+    );
   });
 });
