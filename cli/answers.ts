@@ -4,7 +4,7 @@ import { type CellValue, EMPTY_VALUE } from '../counter/shard.js';
 import { type Granularity, windowIndex, windowMs, windowStartMs } from '../counter/window.js';
 import type { CellQuery, StatsAnswer, StatsPoint, StatsQuery } from '../proto/calls.js';
 import { TallyringError } from '../proto/errors.js';
-import { formatCount, isoTime, table } from './format.js';
+import { formatCount, formatNumber, isoTime, table } from './format.js';
 
 /** Answers of `get` and `stats`, as JSON and as text. */
 
@@ -73,7 +73,7 @@ function valueCells({ count, sum, min, max }: CellValue): string[] {
     formatCount(sum),
     orDash(min),
     orDash(max),
-    average === null ? '-' : String(average),
+    average === null ? '-' : formatNumber(average),
   ];
 }
 

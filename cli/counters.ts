@@ -1,3 +1,4 @@
+import type { Int64 } from '../counter/int64.js';
 import { checkEventType, checkKey, checkTimestamp } from '../counter/validate.js';
 import type { CellQuery, Outcome, StatsQuery } from '../proto/calls.js';
 import { asTallyringError, errorFromData, TallyringError } from '../proto/errors.js';
@@ -47,10 +48,15 @@ export async function increment(
     });
     const json = { key, eventType, by: typeof value === 'number' ? value : value.toString(), counted: true };
     await environment.stdout.write(
-      options.json ? `${JSON.stringify(json)}\n` : `counted ${formatCount(value)} ${eventType} for ${key}\n`,
+      options.json ? `${JSON.stringify(json)}\n` : `counted 1 ${eventType}${ofValue(value)} for ${key}\n`,
     );
     return EXIT.done;
   });
+}
+
+/** An event counts as one, whatever its value. */
+function ofValue(value: Int64): string {
+  return value === 1 ? '' : ` of value ${formatCount(value)}`;
 }
 
 /** An increment that failed in an unknown way may have been applied: say so rather than invite a second one. */

@@ -14,6 +14,8 @@ export interface Environment {
   /** Where relative paths start, and where the project (cluster.yml, dist/) lies. */
   cwd: string;
   projectRoot: string;
+  /** The release, of package.json. */
+  version: string;
   /** How this command is called from the working folder: what messages tell to type begins with it. */
   command: string;
   nowMs(): number;

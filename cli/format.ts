@@ -1,5 +1,5 @@
 import { type Int64, toInt64 } from '../counter/int64.js';
-import { timeOf } from '../counter/time.js';
+import { TIME_FORMS, timeOf } from '../counter/time.js';
 import { GRANULARITIES, type Granularity, isGranularity } from '../counter/window.js';
 import { type ConsistencyLevel, isLevel, LEVELS } from '../proto/level.js';
 import { usage } from './exit.js';
@@ -7,6 +7,11 @@ import { usage } from './exit.js';
 /** 1234567 as 1,234,567. */
 export function formatCount(value: Int64): string {
   return value.toString().replace(/\B(?=(\d{3})+$)/g, ',');
+}
+
+/** 1234.5 as 1,234.5, with all of its digits. */
+export function formatNumber(value: number): string {
+  return value.toLocaleString('en-US', { maximumFractionDigits: 20 });
 }
 
 /** 1 key, 2 keys, 1,000 entries. */
@@ -45,9 +50,7 @@ export function isoTime(ms: number): string {
 export function parseTime(what: string, text: unknown): number {
   const ms = timeOf(text);
   if (ms === undefined) {
-    throw usage(
-      `${what} ${JSON.stringify(text)} is no time; give ISO 8601 (2026-01-31T12:00:00Z) or epoch milliseconds`,
-    );
+    throw usage(`${what} ${JSON.stringify(text)} is no time; give ${TIME_FORMS}`);
   }
   return ms;
 }

@@ -1,5 +1,5 @@
 import { type Int64, toInt64 } from '../counter/int64.js';
-import { timeOf } from '../counter/time.js';
+import { TIME_FORMS, timeOf } from '../counter/time.js';
 import { checkEventType, checkKey, checkTimestamp, checkValue } from '../counter/validate.js';
 import { asTallyringError } from '../proto/errors.js';
 import type { SinkEvent } from './environment.js';
@@ -27,6 +27,14 @@ function eventValue(value: unknown): Int64 {
   return parsed;
 }
 
+function eventTime(timestamp: unknown, nowMs: number): number {
+  // Not now: other fields are passed over, so a misspelt one would move a whole file to today.
+  if (timestamp === undefined) throw usage(`timestamp is missing; give ${TIME_FORMS}`);
+  const timestampMs = timeOf(timestamp);
+  if (timestampMs !== undefined) return checkTimestamp(timestampMs, nowMs);
+  throw usage(`timestamp ${JSON.stringify(timestamp).slice(0, 40)} is no time; give ${TIME_FORMS}`);
+}
+
 /**
  * An event of a line `{videoId, eventType, timestamp, value}`: timestamp in epoch milliseconds or ISO 8601,
  * value (1 when absent) an integer, as a string of digits where it is not safe. Other fields are no matter.
@@ -48,8 +56,7 @@ export function parseEventLine(line: Line, nowMs: number): ParsedEvent {
     kind = 'bad eventType';
     const eventType = checkEventType(fields.eventType);
     kind = 'bad timestamp';
-    // An unknown text stays as it is: the check words the refusal.
-    const timestampMs = checkTimestamp(timeOf(fields.timestamp) ?? fields.timestamp, nowMs);
+    const timestampMs = eventTime(fields.timestamp, nowMs);
     kind = 'bad value';
     const { eventId, attributes } = fields;
     return { event: { key, eventType, value: eventValue(fields.value), timestampMs, eventId, attributes } };

@@ -109,6 +109,6 @@ export function summaryText(summary: Summary): string {
       `  ${next.command}`,
     );
   }
-  if (rerun !== undefined) out.push(rerun);
+  if (rerun !== undefined && events > 0) out.push(rerun);
   return `${out.join('\n')}\n`;
 }

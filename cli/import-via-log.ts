@@ -106,7 +106,7 @@ export function rerunText(file: string, events: number, dedupWindow: number | un
   if (dedupWindow === undefined)
     return 'a rerun of the same file counts nothing twice within the dedupWindow';
   const window = `${formatCount(dedupWindow)} records (dedupWindow)`;
-  const held = `a rerun of the same file counts nothing twice while fewer than ${window} have come into a partition since`;
+  const held = `a rerun of the same file counts nothing twice while fewer than ${window} have come into a partition since, and shows as duplicates in the service's /health`;
   if (events < dedupWindow) return held;
   return `${held}; this file alone may be more than that`;
 }

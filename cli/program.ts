@@ -30,6 +30,7 @@ export async function run(words: readonly string[], environment: Environment): P
 function build(environment: Environment, done: (code: ExitCode) => void): Command {
   const program = new Command('tallyring')
     .description('A masterless counter store that counts every increment exactly once.')
+    .version(environment.version)
     .addHelpText(
       'after',
       '\nExit codes: 0 done, 1 partly, 2 usage, 3 unavailable, 4 in doubt.\nEvery verb takes --json. First steps: npm start, then in another terminal tallyring status.',
@@ -112,11 +113,11 @@ function addProcessVerbs(program: Command, environment: Environment, verb: AddVe
   verb(
     cluster,
     'up',
-    'start all nodes and services and wait until they are up and normal',
+    'run all nodes and services in the foreground, as start does; with --detach: start them and return',
     async (_words, options) => (await clusterVerbs()).clusterUp(environment, options),
   )
     .option(...DATA_OPTION)
-    .option('--detach', 'return then, and leave them running');
+    .option('--detach', 'return once all are up and normal, and leave them running');
   verb(cluster, 'down', 'stop all of them', async (_words, options) =>
     (await clusterVerbs()).clusterDown(environment, options),
   ).option(...DATA_OPTION);
@@ -189,7 +190,10 @@ function addCounterVerbs(program: Command, environment: Environment, asking: Add
     (await counters()).increment(environment, { key: key!, eventType: eventType! }, options),
   )
     .option('--by <n>', 'value of the event (default: 1)')
-    .option('--at <time>', 'time of the event: ISO 8601 or epoch milliseconds (default: now)')
+    .option(
+      '--at <time>',
+      'time of the event: ISO 8601 with a zone, a day, or epoch milliseconds (default: now)',
+    )
     .option(...LEVEL_OPTION);
   asking(
     program,
@@ -216,7 +220,10 @@ function addCounterVerbs(program: Command, environment: Environment, asking: Add
       return (await counters()).stats(environment, cellOf(words), options);
     },
   )
-    .option('--from <time>', 'start of the range: ISO 8601 or epoch milliseconds')
+    .option(
+      '--from <time>',
+      'start of the range, required: ISO 8601 with a zone, a day, or epoch milliseconds',
+    )
     .option('--to <time>', 'end of the range, exclusive (default: now)')
     .option('--granularity <g>', 'of the series: day, hour or minute')
     .option('--fill', 'with the empty windows, 10,000 points at most')
@@ -237,8 +244,8 @@ function addCounterVerbs(program: Command, environment: Environment, asking: Add
 }
 
 const IMPORT_HELP = `
-A line is a JSON object {videoId, eventType, timestamp, value}; timestamp is ISO 8601 or epoch milliseconds,
-value an integer (1 when absent). Other fields are no matter, eventId neither: the same file imported twice is
+A line is a JSON object {videoId, eventType, timestamp, value}; timestamp is required: ISO 8601 with a zone, a day,
+or epoch milliseconds; value an integer (1 when absent). Other fields are no matter, eventId neither: the same file imported twice is
 counted twice. After an interruption import prints the command that goes on (--from-line) where it stopped.
 
 With --via log the service counts the events. It knows one that is sent again by its eventId, or else by the

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { delimiter, dirname, join, relative, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -14,6 +14,7 @@ export function realEnvironment(): Environment {
     stderr: terminal(process.stderr),
     cwd: process.cwd(),
     projectRoot: projectRoot(),
+    version: versionOf(projectRoot()),
     command: commandName({
       called: process.argv[1] ?? '',
       script: join(projectRoot(), 'bin', 'tallyring'),
@@ -55,6 +56,10 @@ function projectRoot(): string {
   let folder = dirname(fileURLToPath(import.meta.url));
   while (!existsSync(join(folder, 'package.json')) && dirname(folder) !== folder) folder = dirname(folder);
   return folder;
+}
+
+function versionOf(root: string): string {
+  return (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }).version;
 }
 
 /**

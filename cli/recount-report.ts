@@ -136,7 +136,9 @@ function foundText(totals: ReturnType<typeof totalsOf>): string {
   const parts = (['repaired', 'equalized', 'wrong', 'left'] as const)
     .filter((name) => totals[name] > 0)
     .map((name) => `${formatCount(totals[name])} ${DONE[name]}`);
-  return parts.length === 0 ? 'nothing is wrong' : parts.join(', ');
+  if (parts.length > 0) return parts.join(', ');
+  if (totals.refused === 0) return 'nothing is wrong';
+  return totals.cells === 0 ? 'nothing can be said' : 'nothing of that is wrong';
 }
 
 /** What was not recounted, and why. */

@@ -20,6 +20,8 @@ export interface ServiceHealth {
   ok: boolean;
   /** What is wrong, or what it is at; for people. */
   message: string;
+  /** Whether it is at its work: false while a processing instance waits for partitions. */
+  working: boolean;
   /** Events counted since the process started. */
   counted: number | undefined;
   /** Events in the log that are not counted yet. */
@@ -31,6 +33,8 @@ export interface ServiceWatcher {
 }
 
 const LOOK_TIMEOUT_MS = 1_000;
+/** A service that yields to others may be late once on a busy machine, and is not gone for that. */
+const MAX_MISSED = 1;
 /** A rate needs some time between two figures. */
 const RATE_MS = 900;
 
@@ -39,20 +43,38 @@ export function watchServices(
   parts: readonly Part[] = cluster.services,
 ): ServiceWatcher {
   const { environment, data } = cluster;
-  const answeredAs = new Map<string, number>();
+  const looks = new Map<string, Look>();
   const rates = new Map<string, Rate>();
   async function lookAt(part: Part): Promise<ServiceSight> {
     const pid = livePid(data, part.id);
     if (pid === undefined) {
       return { part, pid, health: undefined, answered: false, eventsPerSecond: undefined };
     }
-    const health = await healthOf(environment, part);
-    const answered = answeredAs.get(part.id) === pid;
-    if (health !== undefined) answeredAs.set(part.id, pid);
+    const answer = await healthOf(environment, part);
+    const known = afterLook(looks.get(part.id), pid, answer);
+    looks.set(part.id, known);
+    const { health, answered } = known;
     const eventsPerSecond = rateOf(rates, part.id, health?.counted);
     return { part, pid, health, answered, eventsPerSecond };
   }
   return { look: () => Promise.all(parts.map(lookAt)) };
+}
+
+interface Look {
+  pid: number;
+  health: ServiceHealth | undefined;
+  /** Whether this process ever answered. */
+  answered: boolean;
+  /** Looks in a row that it did not answer. */
+  missed: number;
+}
+
+/** What is known of a process after it was asked once more. */
+export function afterLook(last: Look | undefined, pid: number, answer: ServiceHealth | undefined): Look {
+  if (answer !== undefined) return { pid, health: answer, answered: true, missed: 0 };
+  if (last?.pid !== pid) return { pid, health: undefined, answered: false, missed: 1 };
+  const missed = last.missed + 1;
+  return { ...last, health: missed > MAX_MISSED ? undefined : last.health, missed };
 }
 
 interface Rate {
@@ -79,6 +101,7 @@ export async function healthOf(environment: Environment, part: Part): Promise<Se
   if (part.healthPort === 0) {
     return {
       ok: true,
+      working: true,
       message: 'runs (no metricsPort: its health is not known)',
       counted: undefined,
       lag: undefined,
@@ -103,6 +126,7 @@ export function readHealth(part: Part, { status, body }: HttpAnswer): ServiceHea
   const number = (value: unknown) => (typeof value === 'number' ? value : undefined);
   return {
     ok,
+    working: ok && said.counting !== false,
     message: typeof text === 'string' && text !== '' ? text : ok ? 'ok' : 'not ready',
     counted: number(said.counted),
     lag: number(said.lag),

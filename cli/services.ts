@@ -10,6 +10,8 @@ import { livePid } from './state-folder.js';
 
 const START_TIMEOUT_MS = 60_000;
 const LOOK_INTERVAL_MS = 100;
+/** What an instance died with is its own again after some seconds; it serves without, so no longer than that. */
+const WORKING_TIMEOUT_MS = 20_000;
 
 export interface StartServices {
   /** Told at every change. */
@@ -18,7 +20,7 @@ export interface StartServices {
 }
 
 /**
- * Starts those of these services that do not run, and waits until all of them are well. Throws UNAVAILABLE with the
+ * Starts those of these services that do not run, and waits until all of them are well and at their work. Throws UNAVAILABLE with the
  * last lines of its log when one ends, and when the time is over.
  */
 export async function startServices(
@@ -44,17 +46,23 @@ async function waitWell(
 ): Promise<void> {
   const deadline = performance.now() + START_TIMEOUT_MS;
   let shown = '';
+  let wellSince: number | undefined;
   for (;;) {
     const sights = (await watcher.look()).filter(({ part }) => wait.ids.includes(part.id));
     const states = sights.map(serviceState).join('|');
     if (states !== shown) wait.progress(sights);
     shown = states;
-    if (wait.interrupted?.() === true || sights.every(({ health }) => health?.ok === true)) return;
+    if (wait.interrupted?.() === true) return;
+    wellSince = sights.every(({ health }) => health?.ok) ? (wellSince ?? performance.now()) : undefined;
+    if (wellSince !== undefined) {
+      const isLate = performance.now() - wellSince > WORKING_TIMEOUT_MS;
+      if (isLate || sights.every(({ health }) => health?.working)) return;
+    }
     for (const launched of wait.launched) {
       const { exitCode, signalCode } = launched.child;
       if (exitCode !== null || signalCode !== null) throw diedAtStart(cluster, launched);
     }
-    if (performance.now() > deadline) {
+    if (wellSince === undefined && performance.now() > deadline) {
       const late = sights.filter(({ health }) => health?.ok !== true);
       const text = late.map((sight) => `${sight.part.id}: ${serviceState(sight)}`).join('; ');
       throw new TallyringError(

@@ -33,6 +33,10 @@ function refuse(message: string): never {
   throw new TallyringError('INVALID_ARGUMENT', message);
 }
 
+function isoOf(ms: number): string {
+  return new Date(ms).toISOString();
+}
+
 function isTime(value: number): boolean {
   return Number.isInteger(value) && Math.abs(value) <= MAX_TIMESTAMP_MS;
 }
@@ -47,7 +51,7 @@ export function planRange(request: RangeRequest): RangePlan {
   if (!isTime(startMs) || !isTime(endMs)) {
     refuse(`range ${startMs} to ${endMs} is not in integer milliseconds since 1970-01-01 UTC`);
   }
-  if (endMs <= startMs) refuse(`the range's end ${endMs} must lie after its start ${startMs}`);
+  if (endMs <= startMs) refuse(`the range's end ${isoOf(endMs)} must lie after its start ${isoOf(startMs)}`);
   const kept = GRANULARITIES.filter((each) => each !== 'total' && rollups.includes(each));
   const finest = kept.at(-1);
   if (finest === undefined) {
@@ -57,7 +61,9 @@ export function planRange(request: RangeRequest): RangePlan {
     refuse(`a series cannot be of granularity total; ask for one of ${kept.join(', ')}`);
   }
   if (granularity !== undefined && !kept.includes(granularity)) {
-    refuse(`granularity ${granularity} is not kept; ask for one of ${kept.join(', ')}`);
+    refuse(
+      `granularity ${granularity} is not kept (rollups in cluster.yml); ask for one of ${kept.join(', ')}`,
+    );
   }
   const unitMs = windowMs(granularity ?? finest);
   const from = Math.floor(startMs / unitMs) + 0; // + 0: never −0

@@ -1,6 +1,12 @@
-const ISO = /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)(Z|[+-]\d\d:\d\d)?)?$/;
+const ISO = /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)(Z|[+-]\d\d:\d\d))?$/;
 
-/** Epoch milliseconds of an ISO 8601 time (UTC unless it says a zone) or of integer milliseconds; `undefined` if neither. */
+/** What `timeOf` takes, for messages. */
+export const TIME_FORMS = 'epoch milliseconds, or ISO 8601 with a zone (2026-01-31T12:00:00Z) or of a day';
+
+/**
+ * Epoch milliseconds of an ISO 8601 time or of integer milliseconds; `undefined` if neither. A day alone begins in UTC; a
+ * time of day must say its zone, for whoever leaves it out may mean another one.
+ */
 export function timeOf(value: unknown): number | undefined {
   if (typeof value === 'number')
     return Number.isSafeInteger(value) && Math.abs(value) <= 8.64e15 ? value : undefined;

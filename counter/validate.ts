@@ -39,6 +39,7 @@ function show(value: unknown): string {
 }
 
 function checkText(what: string, value: unknown, maxBytes: number): string {
+  if (value === undefined) refuse(`${what} is missing; give a string`);
   if (typeof value !== 'string') refuse(`${what} must be a string, not ${show(value)}`);
   if (value.length === 0) refuse(`${what} is empty; give at least one character`);
   // A UTF-16 unit is at most three bytes of UTF-8, so short texts need no count.
@@ -99,7 +100,7 @@ export function checkTimestamp(value: unknown, nowMs: number): number {
   }
   if (value > nowMs + MAX_AHEAD_MS) {
     refuse(
-      `timestamp ${value} is more than a day ahead of ${nowMs}; it must be milliseconds of the event's own time`,
+      `timestamp ${value} (${new Date(value).toISOString()}) is more than a day ahead of now, ${new Date(nowMs).toISOString()}; give milliseconds of the event's own time`,
     );
   }
   return value === 0 ? 0 : value;

@@ -14,6 +14,8 @@ export interface ProcessingHealth extends InstanceCounts {
   name: string;
   /** Whether it takes events: it does as long as the log does. */
   serving: boolean;
+  /** Whether it counts all of its share: false while it starts, or waits for a partition. */
+  counting: boolean;
   /** What it is at, or what holds it up. */
   message: string;
   /** Events in the log that are not counted yet; null while it does not own all of its partitions. */
@@ -41,12 +43,14 @@ export function healthOf(facts: HealthFacts): ProcessingHealth {
       const lag = committed === undefined ? undefined : Math.max(0, known - committed);
       return { partition, state, committed, end: known, lag, error: error?.message };
     });
-  const ownsAll = partitions.length > 0 && partitions.every(({ state }) => state === 'owner');
+  const ownsEach = partitions.every(({ state }) => state === 'owner');
+  const ownsAll = partitions.length > 0 && ownsEach;
   const lag = ownsAll ? partitions.reduce((sum, each) => sum + (each.lag ?? 0), 0) : null;
-  const { name, counts, members } = facts;
+  const { name, counts, members, memberError } = facts;
   return {
     name,
     serving: true,
+    counting: members.length > 0 && memberError === undefined && ownsEach,
     message: messageOf(facts, partitions),
     ...counts,
     lag,

@@ -31,7 +31,9 @@ const answer = z.strictObject({
       name: z.string().nullable(),
       estimate: z
         .number()
-        .describe('Events of late, of which older ones weigh less: the true weight is at most this …'),
+        .describe(
+          'Events of late, by when they came in, of which older ones weigh less: the true weight is at most this …',
+        ),
       maxOverestimate: z.number().describe('… and at most this much less'),
       lastHour: z.strictObject(valuesShape).nullable().describe('Exact; null where it cannot be read'),
     }),

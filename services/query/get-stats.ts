@@ -97,7 +97,8 @@ export function getStats(context: QueryContext): Route {
     const { eventType: type, granularity: by } = query;
     const endMs = query.endTime ?? context.clock.wallMs();
     const startMs = query.startTime ?? endMs - DEFAULT_RANGE_MS;
-    const plan = planned({ startMs, endMs, granularity: by, videos: query.videoId.length }, context);
+    const asked = { startMs, endMs, isEndGiven: query.endTime !== undefined, granularity: by };
+    const plan = planned({ ...asked, videos: query.videoId.length }, context);
     const { value, ageMs } = await readRange(context, {
       videoIds: query.videoId,
       eventType: type,
@@ -125,14 +126,18 @@ export function getStats(context: QueryContext): Route {
 interface Asked {
   startMs: number;
   endMs: number;
+  isEndGiven: boolean;
   granularity: Granularity | undefined;
   videos: number;
 }
 
 /** What the store will cover, before it is asked. Throws INVALID_ARGUMENT for what cannot be answered. */
-function planned({ startMs, endMs, granularity: by, videos }: Asked, context: QueryContext): RangePlan {
+function planned(
+  { startMs, endMs, isEndGiven, granularity: by, videos }: Asked,
+  context: QueryContext,
+): RangePlan {
   if (endMs <= startMs) {
-    const text = `endTime ${timeJson(endMs)} must lie after startTime ${timeJson(startMs)}`;
+    const text = `endTime ${timeJson(endMs)}${isEndGiven ? '' : ' (now)'} must lie after startTime ${timeJson(startMs)}`;
     throw new TallyringError('INVALID_ARGUMENT', text);
   }
   const plan = planRange({ startMs, endMs, rollups: context.store.rollups, granularity: by });
@@ -141,7 +146,7 @@ function planned({ startMs, endMs, granularity: by, videos }: Asked, context: Qu
   const { maxPoints } = context.limits;
   if (points <= maxPoints) return plan;
   const hint = 'ask for a shorter range, a coarser granularity or fewer videos';
-  const text = `the series would have ${points} points, more than ${maxPoints} (maxPoints); ${hint}`;
+  const text = `the range has ${points} windows of ${by === 'hour' ? 'an' : 'a'} ${by}, with events or without, more than ${maxPoints} (maxPoints); ${hint}`;
   throw new TallyringError('INVALID_ARGUMENT', text);
 }
 

@@ -19,7 +19,7 @@ function checkedBy(check: (text: string) => unknown) {
 const listed = (value: unknown) => (typeof value === 'string' ? [value] : value);
 
 export function videoIds(maxVideos: number) {
-  const videoId = z.string().superRefine(checkedBy(checkKey));
+  const videoId = z.string().superRefine(checkedBy((text) => checkKey(text, 'it')));
   return z
     .preprocess(
       listed,
@@ -34,7 +34,7 @@ export const eventType = z
   .describe('What happened to it, e.g. view, like, share, watch_ms');
 
 export const consistency = z
-  .enum(LEVELS)
+  .preprocess((value) => (typeof value === 'string' ? value.toUpperCase() : value), z.enum(LEVELS))
   .optional()
   .describe('How many replicas must agree; QUORUM unless the service is configured otherwise');
 
@@ -62,7 +62,9 @@ interface NumberRange {
 export function wholeNumber(what: string, { to, fallback }: NumberRange) {
   const digits = (value: unknown) =>
     typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value;
-  const number = z.preprocess(digits, z.int().min(1).max(to)).default(fallback);
+  const number = z
+    .preprocess(digits, z.int(`must be a whole number from 1 to ${to}, in digits`).min(1).max(to))
+    .default(fallback);
   // Zod leaves the default of what is transformed out of the document.
   return number.describe(`${what}; ${fallback} when absent`);
 }

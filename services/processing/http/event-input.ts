@@ -1,4 +1,4 @@
-import { timeOf } from '../../../counter/time.js';
+import { TIME_FORMS, timeOf } from '../../../counter/time.js';
 import { checkEventType, checkKey } from '../../../counter/validate.js';
 import { TallyringError } from '../../../proto/errors.js';
 import { type CountEvent, checkEventTime, checkEventValue, EDGE_AHEAD_MS, type Scalar } from '../../event.js';
@@ -55,16 +55,15 @@ function isEventField(name: string): boolean {
 
 function unknownField(name: string): string {
   const shown = JSON.stringify(name.slice(0, SHOWN_CHARACTERS));
-  return `unknown field ${shown}; an event has the fields ${EVENT_FIELDS.join(', ')}`;
+  const list = name === 'events' ? '; a list of them goes to /processEvents' : '';
+  return `unknown field ${shown}; an event has the fields ${EVENT_FIELDS.join(', ')}${list}`;
 }
 
 function checkTime(timestamp: unknown, nowMs: number): number {
   const timestampMs = timeOf(timestamp);
   if (timestampMs === undefined) {
     const shown = typeof timestamp === 'string' ? timestamp.slice(0, SHOWN_CHARACTERS) : timestamp;
-    refuse(
-      `timestamp ${JSON.stringify(shown)?.slice(0, SHOWN_CHARACTERS)} is no time; give epoch milliseconds or ISO 8601 (2026-01-31T12:00:00Z)`,
-    );
+    refuse(`timestamp ${JSON.stringify(shown)?.slice(0, SHOWN_CHARACTERS)} is no time; give ${TIME_FORMS}`);
   }
   checkEventTime(timestampMs, nowMs, EDGE_AHEAD_MS);
   return timestampMs;

@@ -30,7 +30,7 @@ const eventSchema = z.unknown().meta({
     timestamp: {
       type: ['integer', 'string'],
       description:
-        'When it happened: epoch milliseconds or ISO 8601, from 2000 on and at most a day ahead; now when absent',
+        'When it happened: epoch milliseconds or ISO 8601 with a zone, from 2000 on and at most a day ahead; now when absent',
     },
     value: {
       type: 'integer',

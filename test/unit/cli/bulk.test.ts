@@ -46,7 +46,7 @@ describe('get -', () => {
     const bad: [line: string, message: RegExp][] = [
       ['not json', /^not JSON/],
       ['[1]', /one JSON object/],
-      ['{"key":"k1"}', /^eventType must be a string/],
+      ['{"key":"k1"}', /^eventType is missing; give a string/],
       ['{"key":"","eventType":"view"}', /^key is empty/],
       ['{"key":"\\ud800","eventType":"view"}', /lone surrogate/],
       [

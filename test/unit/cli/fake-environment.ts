@@ -83,6 +83,7 @@ export function fakeEnvironment(parts: Parts = {}): FakeEnvironment {
     stderr: fakeTerminal(),
     cwd: parts.cwd ?? process.cwd(),
     projectRoot: process.cwd(),
+    version: '1.2.3',
     command: 'tallyring',
     nowMs: () => Date.UTC(2026, 0, 31),
     sleep: async (ms) => void slept.push(ms),

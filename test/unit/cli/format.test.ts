@@ -3,6 +3,7 @@ import {
   formatBytes,
   formatCount,
   formatDuration,
+  formatNumber,
   parseInt64,
   parseLevel,
   table,
@@ -41,7 +42,8 @@ it.each([
 
 it.each([
   ['2026-01-31', Date.UTC(2026, 0, 31)],
-  ['2026-01-31T12:30', Date.UTC(2026, 0, 31, 12, 30)],
+  ['2026-01-31T12:30Z', Date.UTC(2026, 0, 31, 12, 30)],
+  ['2026-01-31T12:30', undefined],
   ['2026-01-31T12:30:15.250Z', Date.UTC(2026, 0, 31, 12, 30, 15, 250)],
   ['2026-01-31T12:30:15+02:00', Date.UTC(2026, 0, 31, 10, 30, 15)],
   ['1769862615000', 1_769_862_615_000],
@@ -59,6 +61,14 @@ it.each([
   [[5], undefined],
 ])('timeOf(%s)', (value, ms) => {
   expect(timeOf(value)).toBe(ms);
+});
+
+it.each([
+  [3_000, '3,000'],
+  [-1_234.5, '-1,234.5'],
+  [0.1, '0.1'],
+])('formatNumber(%s)', (value, text) => {
+  expect(formatNumber(value)).toBe(text);
 });
 
 it('levels in any case, and with dashes', () => {

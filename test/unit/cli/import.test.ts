@@ -51,7 +51,7 @@ describe('parseEventLine', () => {
     ['{"videoId":"\\udc00","eventType":"view","timestamp":0}', 'bad videoId', /surrogate/],
     ['{"videoId":"v","timestamp":0}', 'bad eventType', /string/],
     ['{"videoId":"v","eventType":"","timestamp":0}', 'bad eventType', /empty/],
-    ['{"videoId":"v","eventType":"view"}', 'bad timestamp', /undefined is no time/],
+    ['{"videoId":"v","eventType":"view"}', 'bad timestamp', /timestamp is missing; give epoch/],
     ['{"videoId":"v","eventType":"view","timestamp":1.5}', 'bad timestamp', /1.5 is no time/],
     ['{"videoId":"v","eventType":"view","timestamp":"2026-02-30"}', 'bad timestamp', /is no time/],
     ['{"videoId":"v","eventType":"view","timestamp":1e300}', 'bad timestamp', /is no time/],
@@ -117,7 +117,7 @@ describe('import', () => {
     expect(environment.stdout.text).toMatch(/^counted 3 events of 3 keys in /);
     expect(environment.stdout.text).toContain('rejected 3 lines: 2 not JSON, 1 bad videoId');
     expect(environment.stdout.text).toMatch(/^ {2}line 3: /m);
-    expect(environment.stdout.text).toMatch(/^ {2}line 5: key must be a string/m);
+    expect(environment.stdout.text).toMatch(/^ {2}line 5: key is missing; give a string/m);
   });
 
   it('counts what a cut gzip file still holds, and says how far it got', async () => {

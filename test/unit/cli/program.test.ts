@@ -49,6 +49,12 @@ describe('usage errors exit with 2', () => {
     expect(environment.asked).toEqual([]);
   });
 
+  it('but the release is none', async () => {
+    const environment = fakeEnvironment();
+    expect(await run(['--version'], environment)).toBe(0);
+    expect(environment.stdout.text).toBe('1.2.3\n');
+  });
+
   it('an empty key, and with --json as JSON', async () => {
     const environment = fakeEnvironment();
     expect(await run(['inc', '', 'view', '--json'], environment)).toBe(2);
@@ -254,7 +260,7 @@ describe('get and stats', () => {
       '--from',
       '2026-01-01',
       '--to',
-      '2026-01-01T03:00',
+      '2026-01-01T03:00Z',
       '--granularity',
       'hour',
       '--fill',

@@ -41,6 +41,9 @@ describe('what recount prints', () => {
   it('says what was not recounted, and why', () => {
     const refusal = errorToData(new TallyringError('DATA_LOSS', 'the log starts at 9'));
     expect(reportText(end({ refusal }))).toContain('DATA_LOSS: the log starts at 9');
+    expect(reportText(end())).toContain('60 cells compared: nothing is wrong\n');
+    expect(reportText(end({ refusal }))).toContain('60 cells compared: nothing of that is wrong\n');
+    expect(reportText(end({ refusal, cells: 0 }))).toContain('0 cells compared: nothing can be said\n');
     const text = reportText(end({ notWhole: 4, undecided: 3, wholeAfterMs: Date.UTC(2026, 0, 5), mixed: 1 }));
     expect(text).toContain('4 cells were not compared');
     expect(text).toContain('after 2026-01-05T00:00:00.000Z');

@@ -4,7 +4,13 @@ import type { HttpAnswer } from '../../../cli/environment.js';
 import { type Part, partOf, serviceParts, stopSteps } from '../../../cli/parts.js';
 import { checkPortsFree } from '../../../cli/ports-free.js';
 import { run } from '../../../cli/program.js';
-import { healthOf, readHealth, type ServiceSight, serviceState } from '../../../cli/service-sights.js';
+import {
+  afterLook,
+  healthOf,
+  readHealth,
+  type ServiceSight,
+  serviceState,
+} from '../../../cli/service-sights.js';
 import { fittedServices, servicesTable } from '../../../cli/services-table.js';
 import { curlLines } from '../../../cli/what-to-try.js';
 import { fakeEnvironment, refused, report } from './fake-environment.js';
@@ -50,7 +56,12 @@ describe('health', () => {
     [
       'well',
       { status: 200, body: { name: 'p1', counted: 7, lag: 0 } },
-      { ok: true, message: 'ok', counted: 7, lag: 0 },
+      { ok: true, working: true, message: 'ok', counted: 7, lag: 0 },
+    ],
+    [
+      'well, and not at its work yet',
+      { status: 200, body: { name: 'p1', counting: false, message: 'starting' } },
+      { ok: true, working: false, message: 'starting' },
     ],
     [
       'a word of its own',
@@ -91,6 +102,22 @@ describe('health', () => {
     expect(await healthOf(fakeEnvironment(), node)).toMatchObject({ ok: true });
   });
 
+  it('is what it was when one answer does not come, and unknown when two do not', () => {
+    const well = { ok: true, working: true, message: 'ok', counted: undefined, lag: undefined };
+    const seen: ReturnType<typeof afterLook>[] = [];
+    for (const answer of [undefined, well, undefined, well, undefined, undefined])
+      seen.push(afterLook(seen.at(-1), 4711, answer));
+    expect(seen.map(({ health, answered }) => [health?.message, answered])).toEqual([
+      [undefined, false],
+      ['ok', true],
+      ['ok', true],
+      ['ok', true],
+      ['ok', true],
+      [undefined, true],
+    ]);
+    expect(afterLook(seen[1], 4712, undefined)).toMatchObject({ health: undefined, answered: false });
+  });
+
   it('in words', () => {
     const sight = sightOf(p1, {});
     expect(serviceState({ ...sight, pid: undefined })).toBe('down');
@@ -104,7 +131,7 @@ describe('health', () => {
 
 function sightOf(part: Part, figures: { lag?: number; eventsPerSecond?: number }): ServiceSight {
   const { lag, eventsPerSecond } = figures;
-  const health = { ok: true, message: 'ok', counted: undefined, lag };
+  const health = { ok: true, working: true, message: 'ok', counted: undefined, lag };
   return { part, pid: 4711, health, answered: true, eventsPerSecond };
 }
 

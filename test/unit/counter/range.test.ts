@@ -108,7 +108,7 @@ describe('planRange', () => {
     [{ startMs: 0.5, endMs: 5 }, /integer milliseconds/],
     [
       { startMs: 0, endMs: 5, granularity: 'minute' as const },
-      /minute is not kept; ask for one of day, hour/,
+      /minute is not kept \(rollups in cluster.yml\); ask for one of day, hour/,
     ],
     [{ startMs: 0, endMs: 5, granularity: 'total' as const }, /cannot be of granularity total/],
     [{ startMs: 0, endMs: 5, rollups: ['total'] as const }, /totals only/],

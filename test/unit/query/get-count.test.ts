@@ -52,7 +52,7 @@ describe('/getCount', () => {
   it.each([
     ['/getCount?eventType=like', 'query parameter videoId'],
     ['/getCount?videoId=a', 'query parameter eventType is missing'],
-    ['/getCount?videoId=&eventType=like', 'query parameter videoId[0]: key is empty'],
+    ['/getCount?videoId=&eventType=like', 'query parameter videoId[0]: it is empty'],
     [`/getCount?videoId=${'x'.repeat(1_025)}&eventType=like`, 'longer than 1024 bytes'],
     ['/getCount?videoId=a&eventType=like&eventType=view', 'query parameter eventType'],
     ['/getCount?videoId=a&eventType=like&consistency=SOME', 'QUORUM'],

@@ -87,15 +87,23 @@ describe('/getStats', () => {
     ['startTime=1767607200', '1767607200 looks like seconds'],
     ['startTime=9999999999999999', 'beyond what a date can say'],
     ['startTime=2026-01-05&endTime=2026-01-05', 'must lie after startTime'],
+    ['startTime=2030-01-01', 'Z (now) must lie after startTime 2030-01-01'],
+    ['consistency=most', 'consistency must be one of ONE'],
     ['startTime=2026-01-05&endTime=2026-01-04', 'endTime 2026-01-04T00:00:00.000Z must lie after'],
     ['function=count,median', 'function[1]'],
     ['function=', 'function[0]'],
     ['granularity=week', 'granularity'],
     ['granularity=total', 'granularity'],
-    ['granularity=minute', 'granularity minute is not kept; ask for one of day, hour'],
+    [
+      'granularity=minute',
+      'granularity minute is not kept (rollups in cluster.yml); ask for one of day, hour',
+    ],
     ['fill=null', 'fill'],
     ['start=2026-01-05', 'unknown query parameter "start"'],
-    ['granularity=hour&startTime=2024-01-01', 'points, more than 10000 (maxPoints); ask for a shorter range'],
+    [
+      'granularity=hour&startTime=2024-01-01',
+      'windows of an hour, with events or without, more than 10000 (maxPoints); ask for a shorter range',
+    ],
   ])('refuses %s', async (parameters, words) => {
     const { store, get } = counted();
     const { status, body } = await get(`/getStats?videoId=a&eventType=watch_ms&${parameters}`);

@@ -47,6 +47,21 @@ describe('the health of a processing instance', () => {
     expect(told([])).toMatchObject({ lag: null, message: 'owns no partition' });
   });
 
+  it('says whether it counts all of its share', () => {
+    const standby = { state: 'standby' as const, committed: undefined, end: undefined, error: undefined };
+    expect(told([[0, owner(4, 4)]]).counting).toBe(true);
+    expect(told([]).counting).toBe(true);
+    const waits: [number, LogCounterStatus][] = [
+      [0, owner(4, 4)],
+      [1, standby],
+    ];
+    expect(told(waits).counting).toBe(false);
+    const facts = { name: 'p1', counts: COUNTS, statuses: new Map(), ends: new Map() };
+    const memberError = new TallyringError('FAILED_PRECONDITION', 'an instance named p1 runs already');
+    expect(healthOf({ ...facts, members: [], memberError: undefined }).counting).toBe(false);
+    expect(healthOf({ ...facts, members: ['p1'], memberError }).counting).toBe(false);
+  });
+
   it('says what holds a partition up, and that the log still takes events', () => {
     const error = new TallyringError('UNAVAILABLE', '1 live replicas, 2 required');
     const waiting = told([[0, { ...owner(4, 9), error }]]);
