@@ -25,7 +25,8 @@ export interface Attempted extends WaitLimits {
 
 /**
  * Makes a call that may be made again through any node, at the key's replicas first, until one answers or the
- * time is over. Throws the last error; it says that nothing was applied only if that holds for every attempt.
+ * time is over. Throws the last error; it says that nothing was applied only if that holds for every attempt. Where
+ * the end cut the last attempt short, that says less than what a node answered before: then it throws that.
  */
 export async function untilAnswered<T>(
   parts: AttemptParts,
@@ -37,6 +38,7 @@ export async function untilAnswered<T>(
   const { nodeIds } = topology.replicasOfKey(key);
   let tried = new Set<string>();
   let inDoubt = false;
+  let told: TallyringError | undefined;
   for (let failures = 0; ; ) {
     signal?.throwIfAborted();
     const node = topology.choose(nodeIds, { level, except: tried });
@@ -50,6 +52,7 @@ export async function untilAnswered<T>(
     }
     tried.add(node.nodeId);
     const leftMs = Math.max(1, deadlineMs - clock.monotonicMs());
+    const isCut = leftMs < limits.attemptTimeoutMs;
     try {
       const answer = await call(node.connection, Math.min(leftMs, limits.attemptTimeoutMs * 2 ** failures));
       topology.nodes.succeeded(node.nodeId);
@@ -59,7 +62,11 @@ export async function untilAnswered<T>(
       const error = asTallyringError(thrown);
       inDoubt ||= error.mayHaveApplied;
       topology.nodes.failed(node.nodeId, error);
-      if (!isPassing(error) || clock.monotonicMs() >= deadlineMs) throw withDoubt(error, inDoubt);
+      const isSilence = error.code === 'READ_TIMEOUT' || error.code === 'WRITE_TIMEOUT';
+      if (!isSilence && !isUnreachable(error)) told = error;
+      else if (isSilence && !isCut) told = undefined;
+      if (!isPassing(error)) throw withDoubt(error, inDoubt);
+      if (clock.monotonicMs() >= deadlineMs) throw withDoubt((isCut && told) || error, inDoubt);
       if (error.code === 'STALE_RING') await topology.refresh();
     }
   }

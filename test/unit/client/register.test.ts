@@ -109,6 +109,26 @@ describe('a register of the SDK', () => {
     );
   });
 
+  it.each([
+    ['told so by a node', 0, 'UNAVAILABLE'],
+    ['that kept silent all along', Number.POSITIVE_INFINITY, 'READ_TIMEOUT'],
+  ])(
+    'fails at its end with what it was %s, not with how the end cut it off',
+    async (_name, silentFromMs, code) => {
+      const { register, settle, time } = opened({
+        readRegister: async (_register, { timeoutMs }) => {
+          const isSilent = silentFromMs > 0 || timeoutMs < 100;
+          if (isSilent) await new Promise<void>((resolve) => time.after(timeoutMs, resolve));
+          if (isSilent) throw new TallyringError('READ_TIMEOUT', 'n1 did not answer in time');
+          throw new TallyringError('UNAVAILABLE', '1 live replicas, 2 required', { required: 2, live: 1 });
+        },
+      });
+      const error = await settle(errorOf(register.read()));
+      expect(error).toMatchObject({ code });
+      expect(time.clock().monotonicMs()).toBeGreaterThanOrEqual(2_000);
+    },
+  );
+
   it('gives a version one value, whatever becomes of the buffer that was handed over', async () => {
     const value = Buffer.from('one');
     let attempts = 0;
