@@ -16,6 +16,8 @@ export interface LogCounterStatus {
   committed: number | undefined;
   /** Where the log ended when it was read last. */
   end: number | undefined;
+  /** Who else owned it when this process looked last; by the name that owners give themselves. */
+  holder: string | undefined;
   /** Why the newest attempt at something failed; undefined when all goes well. */
   error: TallyringError | undefined;
 }
@@ -36,6 +38,7 @@ export class LogCounter<R> {
   #owner: PartitionOwner<R> | undefined;
   #state: LogCounterStatus['state'] = 'standby';
   #error: TallyringError | undefined;
+  #holder: string | undefined;
   #stopping = false;
   #ended: Promise<void> | undefined;
 
@@ -56,6 +59,7 @@ export class LogCounter<R> {
       state: this.#state,
       committed: owner?.committed,
       end: owner?.end,
+      holder: owner === undefined ? this.#holder : undefined,
       error: owner === undefined ? this.#error : owner.lastError,
     };
   }
@@ -115,6 +119,7 @@ export class LogCounter<R> {
     if (checkpoint !== undefined && (isTurn || isStopped)) await checkMark(source, checkpoint, options);
     if (isStopped) this.#state = 'standby';
     this.#error = undefined;
+    this.#holder = checkpoint?.owner || undefined;
     return isTurn;
   }
 

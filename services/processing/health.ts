@@ -1,5 +1,6 @@
 import type { LogCounterStatus } from '../../client/log-driven/log-counter.js';
 import type { InstanceCounts } from './instance.js';
+import { RECOUNT_NAME } from './recount/name.js';
 
 export interface PartitionHealth {
   partition: number;
@@ -7,6 +8,8 @@ export interface PartitionHealth {
   committed: number | undefined;
   end: number | undefined;
   lag: number | undefined;
+  /** Who has it, where this instance does not. */
+  holder: string | undefined;
   error: string | undefined;
 }
 
@@ -38,10 +41,12 @@ export interface HealthFacts {
 export function healthOf(facts: HealthFacts): ProcessingHealth {
   const partitions = [...facts.statuses]
     .sort(([a], [b]) => a - b)
-    .map(([partition, { state, committed, end, error }]): PartitionHealth => {
+    .map(([partition, { state, committed, end, holder, error }]): PartitionHealth => {
       const known = Math.max(end ?? 0, facts.ends.get(partition) ?? 0);
       const lag = committed === undefined ? undefined : Math.max(0, known - committed);
-      return { partition, state, committed, end: known, lag, error: error?.message };
+      // That another one took it over is no trouble, and the next look tells who.
+      const trouble = error?.code === 'FENCED' ? undefined : error?.message;
+      return { partition, state, committed, end: known, lag, holder, error: trouble };
     });
   const ownsEach = partitions.every(({ state }) => state === 'owner');
   const ownsAll = partitions.length > 0 && ownsEach;
@@ -75,9 +80,15 @@ function messageOf({ memberError, members }: HealthFacts, partitions: readonly P
   if (partitions.length === 0) return members.length > 0 ? 'owns no partition' : 'starting';
   const owned = partitions.filter(({ state }) => state === 'owner').length;
   if (owned < partitions.length) {
-    const kept = partitions.find(({ error }) => error !== undefined);
-    const why = kept === undefined ? '' : `; partition ${kept.partition}: ${kept.error}`;
-    return `owns ${owned} of its ${partitions.length} partitions${why}`;
+    const others = partitions.filter(({ state }) => state !== 'owner');
+    const kept = others.find(({ error }) => error !== undefined) ?? others.find(({ holder }) => holder);
+    return `owns ${owned} of its ${partitions.length} partitions${kept === undefined ? '' : whyKept(kept)}`;
   }
   return `counts ${owned} partitions`;
+}
+
+function whyKept({ partition, holder, error }: PartitionHealth): string {
+  if (error !== undefined) return `; partition ${partition}: ${error}`;
+  if (holder === RECOUNT_NAME) return `; partition ${partition} is being recounted, and its events wait`;
+  return `; ${holder} has partition ${partition} still`;
 }

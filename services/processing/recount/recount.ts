@@ -11,6 +11,7 @@ import { checkpointName } from '../instance.js';
 import { logSource } from '../log-source.js';
 import { clusterSight } from './cluster-sight.js';
 import type { Finding, PartitionReport } from './findings.js';
+import { RECOUNT_NAME } from './name.js';
 import { recountPartition } from './partition.js';
 
 export interface RecountOptions {
@@ -31,8 +32,6 @@ export interface RecountOptions {
 }
 
 export const DEFAULT_MAX_CELLS = 500_000;
-/** In the checkpoint, for status. */
-const NAME = 'recount';
 
 /**
  * Compares what the log says with what the store holds, one partition after the other; whoever counts a partition
@@ -66,7 +65,7 @@ function partsOf(partition: number, options: RecountOptions) {
       rule: rule((letters, { timeoutMs: callMs = timeoutMs, signal: over }) =>
         deadLetters.put(letters, { timeoutMs: callMs, signal: over }),
       ),
-      name: NAME,
+      name: RECOUNT_NAME,
       ports: client.parts.ports,
       limits: logDrivenLimits(config),
     },

@@ -6,7 +6,11 @@ import { healthOf } from '../../../../services/processing/health.js';
 const COUNTS = { counted: 5, duplicates: 1, rejected: 0 };
 const owner = (committed: number, end: number): LogCounterStatus => ({
   ...{ state: 'owner' as const, committed, end },
-  error: undefined,
+  ...{ holder: undefined, error: undefined },
+});
+const standby = (change: Partial<LogCounterStatus> = {}): LogCounterStatus => ({
+  ...{ state: 'standby' as const, committed: undefined, end: undefined },
+  ...{ holder: undefined, error: undefined, ...change },
 });
 const told = (statuses: [number, LogCounterStatus][], ends: [number, number][] = []) =>
   healthOf({
@@ -32,28 +36,21 @@ describe('the health of a processing instance', () => {
   });
 
   it('does not tell a lag while it does not own all that is its own', () => {
-    const standby: LogCounterStatus = {
-      state: 'standby',
-      committed: undefined,
-      end: undefined,
-      error: undefined,
-    };
     expect(
       told([
         [0, owner(4, 4)],
-        [1, standby],
+        [1, standby()],
       ]),
     ).toMatchObject({ lag: null, message: 'owns 1 of its 2 partitions' });
     expect(told([])).toMatchObject({ lag: null, message: 'owns no partition' });
   });
 
   it('says whether it counts all of its share', () => {
-    const standby = { state: 'standby' as const, committed: undefined, end: undefined, error: undefined };
     expect(told([[0, owner(4, 4)]]).counting).toBe(true);
     expect(told([]).counting).toBe(true);
     const waits: [number, LogCounterStatus][] = [
       [0, owner(4, 4)],
-      [1, standby],
+      [1, standby()],
     ];
     expect(told(waits).counting).toBe(false);
     const facts = { name: 'p1', counts: COUNTS, statuses: new Map(), ends: new Map() };
@@ -75,8 +72,15 @@ describe('the health of a processing instance', () => {
     expect(several.message).toMatch(/^partition 1 waits and tries again, 1 event behind: /);
     const idle = told([[0, { ...owner(4, 4), error }]]);
     expect(idle.message).toMatch(/^partition 0 waits and tries again: 1 live/);
-    const standby = told([[0, { state: 'standby', committed: undefined, end: undefined, error }]]);
-    expect(standby.message).toMatch(/^owns 0 of its 1 partitions; partition 0: 1 live/);
+    const waits = told([[0, standby({ error })]]);
+    expect(waits.message).toMatch(/^owns 0 of its 1 partitions; partition 0: 1 live/);
+    const message = (change: Partial<LogCounterStatus>) => told([[2, standby(change)]]).message;
+    expect(message({ holder: 'recount' })).toMatch(
+      /partitions; partition 2 is being recounted, and its events wait$/,
+    );
+    expect(message({ holder: 'p2' })).toMatch(/partitions; p2 has partition 2 still$/);
+    const fenced = new TallyringError('FENCED', 'epoch 7 is over');
+    expect(message({ error: fenced })).toBe('owns 0 of its 1 partitions');
     const stopped = told([[0, { ...owner(4, 9), state: 'stopped', error }]]);
     expect(stopped.message).toMatch(/^partition 0 is stopped: /);
   });
