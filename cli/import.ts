@@ -269,7 +269,7 @@ function report(work: Work): void {
     events,
     rejected: rejections.total,
     elapsedMs: performance.now() - startedMs,
-    bytesRead: source.bytesRead(),
-    totalBytes: source.totalBytes,
+    // What is read runs ahead of what is counted only by one buffer.
+    done: source.totalBytes === undefined ? undefined : { part: source.bytesRead(), of: source.totalBytes },
   });
 }

@@ -7,8 +7,8 @@ export interface ProgressState {
   /** What else there is to say. */
   more?: readonly string[];
   elapsedMs: number;
-  bytesRead: number;
-  totalBytes: number | undefined;
+  /** How much of it all is done, in whatever unit; absent where nobody knows. */
+  done?: { part: number; of: number } | undefined;
 }
 
 const BAR_INTERVAL_MS = 100;
@@ -66,13 +66,12 @@ export function progressText(
   look: { noun: string; barWidth: number },
 ): string {
   const { noun, barWidth } = look;
-  const { totalBytes, bytesRead, events, rejected, elapsedMs, more = [] } = state;
+  const { done, events, rejected, elapsedMs, more = [] } = state;
   const parts = [`${formatCount(events)} ${noun}`, `${formatCount(Math.round(perSecond))}/s`];
   if (rejected > 0) parts.push(`${formatCount(rejected)} rejected`);
   parts.push(...more);
-  if (totalBytes === undefined || totalBytes === 0) return [...parts, formatDuration(elapsedMs)].join('  ');
-  // What is read runs ahead of what is counted only by one buffer.
-  const share = Math.min(1, bytesRead / totalBytes);
+  if (done === undefined || done.of === 0) return [...parts, formatDuration(elapsedMs)].join('  ');
+  const share = Math.min(1, done.part / done.of);
   parts.push(`${Math.floor(share * 100)} %`);
   parts.push(share > 0 ? `ETA ${formatDuration((elapsedMs * (1 - share)) / share)}` : 'ETA ?');
   const full = Math.round(share * barWidth);

@@ -28,7 +28,7 @@ export function reportJson(end: RecountEnd) {
     clean: isClean(end),
     interrupted,
     totals: totalsOf(reports),
-    partitions: reports.map(({ wholeAfterMs, refusal, waitsFor: _, ...facts }) => ({
+    partitions: reports.map(({ wholeAfterMs, refusal, waitsFor: _waits, share: _share, ...facts }) => ({
       ...facts,
       wholeAfter: wholeAfterMs === undefined ? null : isoTime(wholeAfterMs),
       refusal: refusal ?? null,

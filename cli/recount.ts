@@ -36,13 +36,14 @@ export async function recountVerb(environment: Environment, options: RecountVerb
   const forget = environment.onInterrupt(() =>
     over.abort(new TallyringError('CLOSED', 'the recount was interrupted')),
   );
-  const progress = recountProgress(environment);
+  const progress = recountProgress(environment, options.key === undefined);
   // The SDK's timers and idle connections let a process end.
   const hold = setInterval(() => {}, HOLD_MS);
   try {
     return await withContact(environment, options, async (contact) => {
       const { log, deadLetters } = await environment.openLog(place, timeoutOf(options));
       try {
+        progress.of(log.description.partitions);
         await using client = await environment.openClient(await addressesOf(environment, options));
         const reports = await recount({
           ...{ client, log, deadLetters, config: services.processing, key: options.key, maxCells },
@@ -75,8 +76,9 @@ function countOf(what: string, text: string | undefined): number | undefined {
   return text === undefined ? undefined : Math.ceil(parsePositive(what, text));
 }
 
-function recountProgress(environment: Environment) {
-  const bar = createProgress(environment, { noun: 'records', label: 'recount' });
+function recountProgress(environment: Environment, isAll: boolean) {
+  const bar = createProgress(environment, { noun: 'cells', label: 'recount' });
+  let partitions: number | undefined;
   const startedMs = performance.now();
   const latest = new Map<number, Readonly<PartitionReport>>();
   const total = (pick: (report: Readonly<PartitionReport>) => number) =>
@@ -85,20 +87,24 @@ function recountProgress(environment: Environment) {
     update(report: Readonly<PartitionReport>) {
       latest.set(report.partition, report);
       bar.update({
-        events: total(({ records }) => records),
+        events: total(({ cells }) => cells),
         more: [
           `${plural(
-            total(({ cells }) => cells),
-            'cell',
-          )} compared`,
+            total(({ records }) => records),
+            'record',
+          )} read`,
           foundText(total),
           ...(report.waitsFor === undefined ? [] : [`waits: ${report.waitsFor}`]),
         ],
         rejected: 0,
         elapsedMs: performance.now() - startedMs,
-        bytesRead: 0,
-        totalBytes: undefined,
+        ...(isAll &&
+          partitions !== undefined && { done: { part: total(({ share }) => share), of: partitions } }),
       });
+    },
+    /** The log has so many. */
+    of(count: number) {
+      partitions = count;
     },
     end: () => bar.end(),
   };

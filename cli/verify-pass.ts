@@ -112,7 +112,7 @@ async function openCursors(
         });
         read += page.keys.length;
         const elapsedMs = performance.now() - startedMs;
-        progress.update({ events: read, rejected: 0, elapsedMs, bytesRead: 0, totalBytes: undefined });
+        progress.update({ events: read, rejected: 0, elapsedMs });
         return page;
       });
     }),

@@ -35,6 +35,8 @@ export interface PartitionReport {
   start: number;
   committed: number;
   passes: number;
+  /** Of its keys, those that are done: 0 to 1. */
+  share: number;
   records: number;
   /** Records whose look-back is trimmed: nobody can tell any more whether they counted. */
   undecided: number;
@@ -56,7 +58,8 @@ export interface PartitionReport {
 
 export function emptyReport(partition: number): PartitionReport {
   return {
-    ...{ partition, start: 0, committed: 0, passes: 0, records: 0, undecided: 0, cells: 0, notWhole: 0 },
+    ...{ partition, start: 0, committed: 0, passes: 0, share: 0, records: 0 },
+    ...{ undecided: 0, cells: 0, notWhole: 0 },
     ...{ wholeAfterMs: undefined, mixed: 0, atQuorum: 0, waitsFor: undefined, refusal: undefined },
     found: { wrong: 0, repaired: 0, equalized: 0, left: 0 },
   };

@@ -131,6 +131,11 @@ async function isCounted({ owner, signal }: RecountPartitionParts): Promise<bool
   return true;
 }
 
+/** Of all tokens: keys lie evenly among them. */
+function shareOf(to: bigint): number {
+  return Number(to) / Number(END_OF_TOKENS);
+}
+
 /** One partition's recount, which may change hands in between: it goes on behind the keys that it has done. */
 class Recount {
   readonly #parts: RecountPartitionParts;
@@ -176,12 +181,14 @@ class Recount {
       for (const { series, to } of inGroups(truth.inOrder())) {
         await this.#compare(context, series, read.horizon);
         this.#from = to;
+        report.share = shareOf(to);
       }
     } catch (error) {
       report.records = before; // it is read again
       throw error;
     }
     this.#from = truth.to;
+    report.share = shareOf(truth.to);
     report.passes++;
   }
 

@@ -320,7 +320,7 @@ describe('createPace', () => {
 });
 
 it('progress shows events, rate, percent and ETA', () => {
-  const state = { events: 12_000, rejected: 3, elapsedMs: 4_000, bytesRead: 250, totalBytes: 1_000 };
+  const state = { events: 12_000, rejected: 3, elapsedMs: 4_000, done: { part: 250, of: 1_000 } };
   expect(progressText(state, 3_000, { noun: 'events', barWidth: 8 })).toBe(
     '[██      ] 12,000 events  3,000/s  3 rejected  25 %  ETA 12.0 s',
   );

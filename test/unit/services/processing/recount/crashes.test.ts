@@ -89,6 +89,7 @@ describe('a repair', () => {
     const { report } = await recount(world, { maxCells: 6 });
     expect(report).toMatchObject({ refusal: undefined, found: { left: 0, wrong: 0 } });
     expect(report!.passes).toBeGreaterThan(1);
+    expect(report!.share).toBe(1);
     expect(world.values()).toEqual(right);
     expect(await recount(world)).toMatchObject({ findings: [], report: { refusal: undefined } });
   });
