@@ -1,4 +1,5 @@
 import { type BenchContext, type Benchmark, WARMUP_MS } from './benchmark.js';
+import { bareEcho } from './echo.js';
 import { BARS, type Figure, judged } from './figures.js';
 import { type BenchPipeline, startPipeline } from './pipeline-services.js';
 import { waitUntil } from './processes.js';
@@ -29,6 +30,7 @@ export const pipeline: Benchmark = {
   title:
     'events/s from the append over HTTP until counted at QUORUM; getStats p99 and how soon an event is seen',
   async run(context) {
+    const echo = await bareEcho(context);
     const services = await startPipeline(context);
     const load = startWorker(context.processes, 'pipeline-load', context.progress);
     const reader = startWorker(context.processes, 'pipeline-reads', context.progress);
@@ -41,7 +43,14 @@ export const pipeline: Benchmark = {
       await countAll(services, load, { ...SKEW, events: (EXPECTED_PER_SECOND * WARMUP_MS) / 1000 });
       const peak = await measurePeak(context, services, load);
       return [
+        echo,
         ...peak.figures,
+        judged({
+          name: 'events counted / echo',
+          value: peak.rate / echo.value,
+          unit: '×',
+          detail: 'events counted for each bare call that this machine makes',
+        }),
         ...(await measureAtHalf(context, services, { load, reader, rate: HALF_RATE })),
       ];
     } finally {

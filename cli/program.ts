@@ -245,8 +245,9 @@ function addCounterVerbs(program: Command, environment: Environment, asking: Add
 
 const IMPORT_HELP = `
 A line is a JSON object {videoId, eventType, timestamp, value}; timestamp is required: ISO 8601 with a zone, a day,
-or epoch milliseconds; value an integer (1 when absent). Other fields are no matter, eventId neither: the same file imported twice is
-counted twice. After an interruption import prints the command that goes on (--from-line) where it stopped.
+or epoch milliseconds; value an integer (1 when absent). Other fields are no matter, eventId neither: the same file
+imported twice is counted twice. After an interruption import prints the command that goes on (--from-line) where it
+stopped.
 
 With --via log the service counts the events. It knows one that is sent again by its eventId, or else by the
 file and the line: within the service's dedupWindow the same file imported twice is counted once.`;

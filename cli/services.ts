@@ -20,8 +20,8 @@ export interface StartServices {
 }
 
 /**
- * Starts those of these services that do not run, and waits until all of them are well and at their work. Throws UNAVAILABLE with the
- * last lines of its log when one ends, and when the time is over.
+ * Starts those of these services that do not run, and waits until all of them are well and at their work. Throws
+ * UNAVAILABLE with the last lines of its log when one ends, and when the time is over.
  */
 export async function startServices(
   cluster: LocalCluster,

@@ -66,7 +66,7 @@ export async function untilAnswered<T>(
       if (!isSilence && !isUnreachable(error)) told = error;
       else if (isSilence && !isCut) told = undefined;
       if (!isPassing(error)) throw withDoubt(error, inDoubt);
-      if (clock.monotonicMs() >= deadlineMs) throw withDoubt((isCut && told) || error, inDoubt);
+      if (clock.monotonicMs() >= deadlineMs) throw withDoubt(isCut && told ? cutShort(told) : error, inDoubt);
       if (error.code === 'STALE_RING') await topology.refresh();
     }
   }
@@ -75,6 +75,11 @@ export async function untilAnswered<T>(
 /** Whether another attempt, here or elsewhere, may go better. */
 function isPassing(error: TallyringError): boolean {
   return error.retryable || error.code === 'WRITE_TIMEOUT' || isUnreachable(error);
+}
+
+function cutShort(told: TallyringError): TallyringError {
+  const message = `${told.message}; a last attempt was cut off at the end of its time`;
+  return errorFromData({ ...errorToData(told), message });
 }
 
 function withDoubt(error: TallyringError, inDoubt: boolean): TallyringError {

@@ -11,12 +11,13 @@ import { Totals } from './totals.js';
 /** Runs seeds over as many workers as there are cores: `HELP` says the rest. */
 
 const USAGE =
-  'usage: npm run test:sim -- [--seeds N] [--from S] [--jobs J] [--scale X] [--pipeline] [--trace | --shrink] [--case JSON]';
+  'usage: npm run test:sim -- [--seeds N] [--minutes M] [--from S] [--jobs J] [--scale X] [--pipeline] [--trace | --shrink] [--case JSON]';
 const HELP = `${USAGE}
 
 Runs a whole cluster and its clients under virtual time, once per seed, and checks every promise.
 
   --seeds N   how many seeds (default: 500)
+  --minutes M no new seed begins later than that; the last line says how many ran
   --from S    the first seed (default: 1)
   --jobs J    workers (default: one per core)
   --scale X   every run so many times longer and busier (default: 1)
@@ -33,6 +34,7 @@ const PROGRESS_EVERY_MS = 2_000;
 
 interface Arguments {
   seeds: number;
+  minutes: number | undefined;
   from: number;
   jobs: number;
   scale: number;
@@ -47,6 +49,7 @@ function parse(): Arguments {
   const { values } = parseArgs({
     options: {
       seeds: { type: 'string', default: '500' },
+      minutes: { type: 'string' },
       from: { type: 'string', default: '1' },
       jobs: { type: 'string', default: String(availableParallelism()) },
       scale: { type: 'string', default: '1' },
@@ -64,6 +67,7 @@ function parse(): Arguments {
   };
   return {
     seeds: whole(values.seeds, 1),
+    minutes: values.minutes === undefined ? undefined : whole(values.minutes, 1),
     from: whole(values.from, 0),
     jobs: whole(values.jobs, 1),
     scale: whole(values.scale, 1),
@@ -119,6 +123,7 @@ async function shrinkAll(options: Arguments): Promise<number> {
 /** Spreads the seeds over workers; each is handed its next seed when it has finished one. */
 function runAll(options: Arguments, onResult: (result: RunResult) => void): Promise<void> {
   const end = options.from + options.seeds;
+  const endMs = performance.now() + (options.minutes ?? Number.POSITIVE_INFINITY) * 60_000;
   let next = options.from;
   const one = () =>
     new Promise<void>((resolve, reject) => {
@@ -127,7 +132,7 @@ function runAll(options: Arguments, onResult: (result: RunResult) => void): Prom
         resourceLimits: YOUNG,
       });
       const hand = () => {
-        if (next < end) worker.postMessage(next++);
+        if (next < end && performance.now() < endMs) worker.postMessage(next++);
         else void worker.terminate().then(() => resolve(), reject);
       };
       worker.on('message', (result: RunResult) => {
