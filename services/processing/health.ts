@@ -64,7 +64,10 @@ export function healthOf(facts: HealthFacts): ProcessingHealth {
   };
 }
 
-function messageOf({ memberError, members }: HealthFacts, partitions: readonly PartitionHealth[]): string {
+function messageOf(
+  { name, memberError, members }: HealthFacts,
+  partitions: readonly PartitionHealth[],
+): string {
   const stopped = partitions.find(({ state }) => state === 'stopped');
   if (stopped !== undefined) return `partition ${stopped.partition} is stopped: ${stopped.error}`;
   const troubled = partitions
@@ -82,13 +85,13 @@ function messageOf({ memberError, members }: HealthFacts, partitions: readonly P
   if (owned < partitions.length) {
     const others = partitions.filter(({ state }) => state !== 'owner');
     const kept = others.find(({ error }) => error !== undefined) ?? others.find(({ holder }) => holder);
-    return `owns ${owned} of its ${partitions.length} partitions${kept === undefined ? '' : whyKept(kept)}`;
+    return `owns ${owned} of its ${partitions.length} partitions${kept === undefined ? '' : whyKept(kept, name)}`;
   }
   return `counts ${owned} partitions`;
 }
 
-function whyKept({ partition, holder, error }: PartitionHealth): string {
+function whyKept({ partition, holder, error }: PartitionHealth, name: string): string {
   if (error !== undefined) return `; partition ${partition}: ${error}`;
   if (holder === RECOUNT_NAME) return `; partition ${partition} is being recounted, and its events wait`;
-  return `; ${holder} has partition ${partition} still`;
+  return `; ${holder === name ? `the former ${name}` : holder} has partition ${partition} still`;
 }

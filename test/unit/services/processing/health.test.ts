@@ -79,6 +79,7 @@ describe('the health of a processing instance', () => {
       /partitions; partition 2 is being recounted, and its events wait$/,
     );
     expect(message({ holder: 'p2' })).toMatch(/partitions; p2 has partition 2 still$/);
+    expect(message({ holder: 'p1' })).toMatch(/partitions; the former p1 has partition 2 still$/);
     const fenced = new TallyringError('FENCED', 'epoch 7 is over');
     expect(message({ error: fenced })).toBe('owns 0 of its 1 partitions');
     const stopped = told([[0, { ...owner(4, 9), state: 'stopped', error }]]);
