@@ -1,4 +1,4 @@
-const ISO = /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)(Z|[+-]\d\d:\d\d))?$/;
+const ISO = /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)(Z|[+-]\d\d:\d\d))?$/i;
 
 /** What `timeOf` takes, for messages. */
 export const TIME_FORMS = 'epoch milliseconds, or ISO 8601 with a zone (2026-01-31T12:00:00Z) or of a day';
@@ -19,6 +19,6 @@ export function timeOf(value: unknown): number | undefined {
   // Date rolls 30 February over into March; that is no time.
   const midnight = Date.parse(`${date}T00:00Z`);
   if (Number.isNaN(midnight) || new Date(midnight).toISOString().slice(0, 10) !== date) return undefined;
-  const ms = Date.parse(`${date}T${clock}${zone}`);
+  const ms = Date.parse(`${date}T${clock}${zone.toUpperCase()}`);
   return Number.isNaN(ms) ? undefined : ms;
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { STATS_FUNCTIONS } from '../../client/results.js';
+import { TIME_FORMS, timeOf } from '../../counter/time.js';
 import { checkEventType, checkKey, MAX_TIMESTAMP_MS } from '../../counter/validate.js';
 import { LEVELS } from '../../proto/level.js';
 
@@ -69,20 +70,19 @@ export function wholeNumber(what: string, { to, fallback }: NumberRange) {
   return number.describe(`${what}; ${fallback} when absent`);
 }
 
-const ISO = /^(\d{4}-\d\d-\d\d)(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d))?$/i;
 /** As milliseconds, integers of this size are days of 1970 to 1973; as seconds, they are days of our time. */
 const SECONDS = { from: 10 ** 8, below: 10 ** 11 };
 
 export const TIME_TEXT = 'Milliseconds since 1970-01-01 UTC, or ISO 8601 with a time zone';
 
 export const time = z.string().transform((text, context) => {
-  const ms = timeOf(text);
+  const ms = timeOfText(text);
   if (typeof ms === 'number') return ms;
   context.addIssue({ code: 'custom', message: ms.problem });
   return z.NEVER;
 });
 
-function timeOf(text: string): number | { problem: string } {
+function timeOfText(text: string): number | { problem: string } {
   if (/^-?\d{1,16}$/.test(text)) {
     const ms = Number(text);
     if (ms >= SECONDS.from && ms < SECONDS.below) {
@@ -91,16 +91,8 @@ function timeOf(text: string): number | { problem: string } {
     return Math.abs(ms) <= MAX_TIMESTAMP_MS ? ms : { problem: `${text} is beyond what a date can say` };
   }
   // A + that was not percent-encoded arrives as a space.
-  const iso = text.replace(/ (\d\d:\d\d)$/, '+$1');
-  const ms = ISO.test(iso) ? Date.parse(iso) : Number.NaN;
-  // Date.parse takes February 30th for March 2nd.
-  if (!Number.isNaN(ms) && isCalendarDay(iso.slice(0, 10))) return ms;
+  const ms = timeOf(text.replace(/ (\d\d:\d\d)$/, '+$1'));
+  if (ms !== undefined) return ms;
   const shown = JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text);
-  return {
-    problem: `${shown} is no time; give milliseconds since 1970 or ISO 8601 with a zone, e.g. 2026-01-31T12:00:00Z`,
-  };
-}
-
-function isCalendarDay(day: string): boolean {
-  return new Date(`${day}T00:00:00Z`).toISOString().startsWith(day);
+  return { problem: `${shown} is no time; give ${TIME_FORMS}` };
 }
