@@ -19,8 +19,8 @@ export async function bareEcho(context: BenchContext): Promise<Figure> {
       load.call<number>('load', { addresses, inFlight: IN_FLIGHT, ms, stores: false });
     await measure(WARMUP_MS);
     const value = await measure(MEASURED_MS);
-    const detail = `how fast the machine was just before; ${IN_FLIGHT} in flight, a client and a server process`;
-    return judged({ name: 'bare grpc-js echo', value, unit: 'calls/s', detail });
+    const detail = `how fast the machine is; ${IN_FLIGHT} in flight, a client and a server process`;
+    return judged({ name: 'bare grpc-js echo, just before', value, unit: 'calls/s', detail });
   } finally {
     load.stop();
     server.stop();

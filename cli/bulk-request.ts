@@ -1,3 +1,4 @@
+import { TIME_FORMS } from '../counter/time.js';
 import { checkEventType, checkKey } from '../counter/validate.js';
 import type { CellQuery, StatsQuery } from '../proto/calls.js';
 import { asTallyringError, type TallyringError } from '../proto/errors.js';
@@ -98,8 +99,7 @@ const STATS_FIELDS = ['key', 'eventType', 'start', 'end', 'granularity'];
 export function parseStatsLine(line: NumberedLine, defaults: StatsDefaults): Parsed<StatsQuery> {
   return attempt(line, STATS_FIELDS, (fields) => {
     const { start = defaults.start, end = defaults.end, granularity = defaults.granularity } = fields;
-    if (start === undefined || end === undefined)
-      throw usage('start and end are needed: ISO 8601 or epoch milliseconds');
+    if (start === undefined || end === undefined) throw usage(`start and end are needed: ${TIME_FORMS}`);
     const query: StatsQuery = {
       key: checkKey(fields.key),
       eventType: checkEventType(fields.eventType),

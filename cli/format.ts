@@ -1,5 +1,5 @@
 import { type Int64, toInt64 } from '../counter/int64.js';
-import { TIME_FORMS, timeOf } from '../counter/time.js';
+import { noTime, timeOf } from '../counter/time.js';
 import { GRANULARITIES, type Granularity, isGranularity } from '../counter/window.js';
 import { type ConsistencyLevel, isLevel, LEVELS } from '../proto/level.js';
 import { usage } from './exit.js';
@@ -50,7 +50,7 @@ export function isoTime(ms: number): string {
 export function parseTime(what: string, text: unknown): number {
   const ms = timeOf(text);
   if (ms === undefined) {
-    throw usage(`${what} ${JSON.stringify(text)} is no time; give ${TIME_FORMS}`);
+    throw usage(`${what} ${noTime(text)}`);
   }
   return ms;
 }

@@ -1,5 +1,5 @@
 import { type Int64, toInt64 } from '../counter/int64.js';
-import { TIME_FORMS, timeOf } from '../counter/time.js';
+import { noTime, TIME_FORMS, timeOf } from '../counter/time.js';
 import { checkEventType, checkKey, checkTimestamp, checkValue } from '../counter/validate.js';
 import { asTallyringError } from '../proto/errors.js';
 import type { SinkEvent } from './environment.js';
@@ -32,7 +32,7 @@ function eventTime(timestamp: unknown, nowMs: number): number {
   if (timestamp === undefined) throw usage(`timestamp is missing; give ${TIME_FORMS}`);
   const timestampMs = timeOf(timestamp);
   if (timestampMs !== undefined) return checkTimestamp(timestampMs, nowMs);
-  throw usage(`timestamp ${JSON.stringify(timestamp).slice(0, 40)} is no time; give ${TIME_FORMS}`);
+  throw usage(`timestamp ${noTime(timestamp)}`);
 }
 
 /**

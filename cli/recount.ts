@@ -36,14 +36,14 @@ export async function recountVerb(environment: Environment, options: RecountVerb
   const forget = environment.onInterrupt(() =>
     over.abort(new TallyringError('CLOSED', 'the recount was interrupted')),
   );
-  const progress = recountProgress(environment, options.key === undefined);
+  const progress = recountProgress(environment);
   // The SDK's timers and idle connections let a process end.
   const hold = setInterval(() => {}, HOLD_MS);
   try {
     return await withContact(environment, options, async (contact) => {
       const { log, deadLetters } = await environment.openLog(place, timeoutOf(options));
       try {
-        progress.of(log.description.partitions);
+        if (options.key === undefined) progress.ofAll(log.description.partitions);
         await using client = await environment.openClient(await addressesOf(environment, options));
         const reports = await recount({
           ...{ client, log, deadLetters, config: services.processing, key: options.key, maxCells },
@@ -76,7 +76,7 @@ function countOf(what: string, text: string | undefined): number | undefined {
   return text === undefined ? undefined : Math.ceil(parsePositive(what, text));
 }
 
-function recountProgress(environment: Environment, isAll: boolean) {
+function recountProgress(environment: Environment) {
   const bar = createProgress(environment, { noun: 'cells', label: 'recount' });
   let partitions: number | undefined;
   const startedMs = performance.now();
@@ -98,12 +98,11 @@ function recountProgress(environment: Environment, isAll: boolean) {
         ],
         rejected: 0,
         elapsedMs: performance.now() - startedMs,
-        ...(isAll &&
-          partitions !== undefined && { done: { part: total(({ share }) => share), of: partitions } }),
+        ...(partitions !== undefined && { done: { part: total(({ share }) => share), of: partitions } }),
       });
     },
-    /** The log has so many. */
-    of(count: number) {
+    /** All keys of so many partitions are recounted: then it can tell how much is done. */
+    ofAll(count: number) {
       partitions = count;
     },
     end: () => bar.end(),

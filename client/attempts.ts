@@ -66,7 +66,8 @@ export async function untilAnswered<T>(
       if (!isSilence && !isUnreachable(error)) told = error;
       else if (isSilence && !isCut) told = undefined;
       if (!isPassing(error)) throw withDoubt(error, inDoubt);
-      if (clock.monotonicMs() >= deadlineMs) throw withDoubt(isCut && told ? cutShort(told) : error, inDoubt);
+      if (clock.monotonicMs() >= deadlineMs)
+        throw withDoubt(isSilence && isCut && told !== undefined ? cutShort(told) : error, inDoubt);
       if (error.code === 'STALE_RING') await topology.refresh();
     }
   }

@@ -2,6 +2,14 @@ const ISO = /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)(Z|
 
 /** What `timeOf` takes, for messages. */
 export const TIME_FORMS = 'epoch milliseconds, or ISO 8601 with a zone (2026-01-31T12:00:00Z) or of a day';
+const SHOWN_CHARACTERS = 40;
+
+/** What to say of a value that `timeOf` does not take. */
+export function noTime(value: unknown): string {
+  const isLong = typeof value === 'string' && value.length > SHOWN_CHARACTERS;
+  const shown = JSON.stringify(isLong ? `${value.slice(0, SHOWN_CHARACTERS)}…` : value) ?? String(value);
+  return `${shown.slice(0, 2 * SHOWN_CHARACTERS)} is no time; give ${TIME_FORMS}`;
+}
 
 /**
  * Epoch milliseconds of an ISO 8601 time or of integer milliseconds; `undefined` if neither. A day alone begins in UTC; a

@@ -41,7 +41,8 @@ function bound(origin: string, relation: string, limit: number | bigint): string
 
 const SHOWN_CHARACTERS = 40;
 
-function shown(value: unknown): string {
+/** A value as messages show it: texts cut short, no more of lists and objects than what they are. */
+export function shown(value: unknown): string {
   if (Array.isArray(value)) return 'a list';
   if (typeof value === 'object' && value !== null) return 'an object';
   if (typeof value !== 'string') return String(value);

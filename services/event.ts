@@ -2,6 +2,7 @@ import { Packr } from 'msgpackr';
 import { checkEventType, checkKey, MAX_TIMESTAMP_MS } from '../counter/validate.js';
 import { hash64Text } from '../ports/hash.js';
 import { TallyringError } from '../proto/errors.js';
+import { shown } from '../proto/schema-problem.js';
 
 /** What happened to a video: adds 1 to `count` and `value` to `sum` of its cells. */
 export interface CountEvent {
@@ -37,7 +38,6 @@ export const MAX_AHEAD_MS = 90_000_000;
 export const EDGE_AHEAD_MS = 86_400_000;
 
 const RECORD_FORMAT = 1;
-const SHOWN_CHARACTERS = 40;
 const packr = new Packr({ int64AsType: 'bigint', useRecords: false });
 
 export function encodeRecord(record: EventRecord): Buffer {
@@ -110,12 +110,6 @@ export function checkEventValue(value: unknown): number {
   if (Number.isInteger(value) && Math.abs(value as number) <= MAX_EVENT_VALUE)
     return value === 0 ? 0 : (value as number);
   throw new TallyringError('INVALID_ARGUMENT', `value must be an integer within ±2^42, not ${shown(value)}`);
-}
-
-function shown(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value.slice(0, SHOWN_CHARACTERS));
-  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'a list' : 'an object';
-  return String(value);
 }
 
 /**

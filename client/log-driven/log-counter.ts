@@ -16,7 +16,7 @@ export interface LogCounterStatus {
   committed: number | undefined;
   /** Where the log ended when it was read last. */
   end: number | undefined;
-  /** Who else owned it when this process looked last; by the name that owners give themselves. */
+  /** Who owned it when this counter looked last, unless it owns it itself; by the name that owners give themselves. */
   holder: string | undefined;
   /** Why the newest attempt at something failed; undefined when all goes well. */
   error: TallyringError | undefined;

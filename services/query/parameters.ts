@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { STATS_FUNCTIONS } from '../../client/results.js';
-import { TIME_FORMS, timeOf } from '../../counter/time.js';
+import { noTime, timeOf } from '../../counter/time.js';
 import { checkEventType, checkKey, MAX_TIMESTAMP_MS } from '../../counter/validate.js';
 import { LEVELS } from '../../proto/level.js';
 
@@ -92,7 +92,5 @@ function timeOfText(text: string): number | { problem: string } {
   }
   // A + that was not percent-encoded arrives as a space.
   const ms = timeOf(text.replace(/ (\d\d:\d\d)$/, '+$1'));
-  if (ms !== undefined) return ms;
-  const shown = JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text);
-  return { problem: `${shown} is no time; give ${TIME_FORMS}` };
+  return ms ?? { problem: noTime(text) };
 }

@@ -1,4 +1,4 @@
-import { TIME_FORMS, timeOf } from '../../../counter/time.js';
+import { noTime, timeOf } from '../../../counter/time.js';
 import { checkEventType, checkKey } from '../../../counter/validate.js';
 import { TallyringError } from '../../../proto/errors.js';
 import { type CountEvent, checkEventTime, checkEventValue, EDGE_AHEAD_MS, type Scalar } from '../../event.js';
@@ -61,10 +61,7 @@ function unknownField(name: string): string {
 
 function checkTime(timestamp: unknown, nowMs: number): number {
   const timestampMs = timeOf(timestamp);
-  if (timestampMs === undefined) {
-    const shown = typeof timestamp === 'string' ? timestamp.slice(0, SHOWN_CHARACTERS) : timestamp;
-    refuse(`timestamp ${JSON.stringify(shown)?.slice(0, SHOWN_CHARACTERS)} is no time; give ${TIME_FORMS}`);
-  }
+  if (timestampMs === undefined) refuse(`timestamp ${noTime(timestamp)}`);
   checkEventTime(timestampMs, nowMs, EDGE_AHEAD_MS);
   return timestampMs;
 }

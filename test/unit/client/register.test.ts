@@ -125,9 +125,17 @@ describe('a register of the SDK', () => {
       });
       const error = await settle(errorOf(register.read()));
       expect(error).toMatchObject({ code });
+      expect(error.message).toMatch(
+        code === 'UNAVAILABLE' ? /, 2 required; a last attempt was cut off/ : /in time$/,
+      );
       expect(time.clock().monotonicMs()).toBeGreaterThanOrEqual(2_000);
     },
   );
+
+  it('does not say that an attempt was cut off which was answered', async () => {
+    const { register, settle } = opened({ readRegister: refusing('NOT_WHOLE') });
+    expect((await settle(errorOf(register.read()))).message).toBe('NOT_WHOLE');
+  });
 
   it('gives a version one value, whatever becomes of the buffer that was handed over', async () => {
     const value = Buffer.from('one');
