@@ -12,6 +12,7 @@ import type { ClientPorts } from './ports.js';
 import { type Hedging, Reader } from './reader.js';
 import type { Int64Mode } from './results.js';
 import { Topology } from './topology.js';
+import { Turns } from './turns.js';
 
 /**
  * What a client is made of, for other producers and readers of this folder that share its connections.
@@ -26,6 +27,8 @@ export interface ClientParts {
   /** Of writes, and of reads, that do not say. */
   readonly level: ConsistencyLevel;
   readonly readLevel: ConsistencyLevel;
+  /** Of the requests of flushes that are spread over time, whoever flushes. */
+  readonly flushTurns: Turns;
 }
 
 /** Undefined: reads are not hedged. Throws INVALID_ARGUMENT for what cannot be. */
@@ -62,7 +65,7 @@ export async function openParts<M extends Int64Mode>(
     const level = checkLevel(options.consistency ?? 'QUORUM', topology.levels);
     const readLevel = checkLevel(options.readConsistency ?? level, topology.levels);
     const reader = new Reader({ topology, ...ports, attemptTimeoutMs, hedging: hedgingOf(options) });
-    return { ports, limits, topology, reader, level, readLevel };
+    return { ports, limits, topology, reader, level, readLevel, flushTurns: new Turns(ports.timers) };
   } catch (error) {
     topology.close();
     throw error;

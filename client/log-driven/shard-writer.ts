@@ -7,12 +7,14 @@ import type { ClientLimits } from '../options.js';
 import type { ClientPorts } from '../ports.js';
 import { RoundRouter } from '../round-router.js';
 import type { Topology } from '../topology.js';
+import type { Turns } from '../turns.js';
 import type { Waiting } from './shard-store.js';
 
 export interface ShardWriterParts {
   topology: Topology;
   ports: ClientPorts;
   limits: ClientLimits;
+  flushTurns: Turns;
 }
 
 /**
@@ -22,6 +24,8 @@ export interface ShardWriterParts {
  */
 const SLICE_CELLS = 480;
 const MAX_SLICES_IN_FLIGHT = 2;
+/** For its turn among the slices of other flushes: one that a node does not answer holds up no others for longer. */
+const MAX_TURN_WAIT_MS = 50;
 const NOBODY: ReadonlySet<string> = new Set();
 /** Fixed: what a successor reads at QUORUM must be there (DESIGN §11). */
 const LEVEL = 'QUORUM';
@@ -43,10 +47,12 @@ export class ShardWriter {
   /**
    * Resolves when every cell is acknowledged. Rejects only with the signal's reason.
    *
-   * @param spreadMs over how long the requests are spread, so that nodes get an even load.
+   * @param spreadMs over how long the requests are spread, so that nodes get an even load: then those of all flushes
+   * take turns as well, unless that makes one as late as the next one should be.
    */
   async write(flush: Flush, { signal, onTrouble }: Waiting, spreadMs: number): Promise<void> {
-    const { clock, timers } = this.#parts.ports;
+    const { ports, flushTurns } = this.#parts;
+    const { clock, timers } = ports;
     const slices = slicesOf(flush);
     const [beganMs, stepMs] = [clock.monotonicMs(), spreadMs / slices.length];
     let next = 0;
@@ -55,7 +61,13 @@ export class ShardWriter {
         const at = next++;
         const earlyMs = beganMs + at * stepMs - clock.monotonicMs();
         if (earlyMs >= 1) await sleep(timers, earlyMs);
-        await this.#writeSlice(slices[at]!, signal, onTrouble);
+        const untilNextMs = beganMs + (at + 1) * stepMs - clock.monotonicMs();
+        const pass = await flushTurns.take(Math.min(untilNextMs, MAX_TURN_WAIT_MS));
+        try {
+          await this.#writeSlice(slices[at]!, signal, onTrouble);
+        } finally {
+          pass();
+        }
       }
     };
     await Promise.all(Array.from({ length: Math.min(MAX_SLICES_IN_FLIGHT, slices.length) }, run));
