@@ -23,7 +23,9 @@ export function whatToTry(cluster: LocalCluster, options: CommonOptions, own: re
     hasSample
       ? [asking('import', SAMPLE, ...via), 'count 57,820 real events']
       : [`${asking('import', ...via)} FILE`, 'count the events of a .jsonl or .jsonl.gz file'],
-    ...(hasSample ? [[asking('get', 'CHANGES.txt', 'edit'), 'the hottest of them: 4,781']] : []),
+    ...(hasSample
+      ? [[asking('get', 'CHANGES.txt', 'edit'), 'the hottest of them: 4,781, once all are counted']]
+      : []),
     [asking('inc', 'my-video', 'view', '--by', '5'), 'count one event of value 5'],
     [asking('get', 'my-video', 'view'), 'read it'],
     [local('cluster', 'kill', victim), `kill a node (start it again: cluster start ${victim})`],
