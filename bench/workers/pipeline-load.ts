@@ -88,7 +88,11 @@ function send(body: Buffer): Promise<void> {
         else reject(new Error(`${answer.statusCode}: ${text.slice(0, 300)}`));
       });
     });
-    call.on('error', reject);
+    call.on('error', (error: NodeJS.ErrnoException) => {
+      // The server closed a connection that had been idle just as it was used again; events have ids.
+      if (call.reusedSocket && error.code === 'ECONNRESET') send(body).then(resolve, reject);
+      else reject(error);
+    });
     call.end(body);
   });
 }

@@ -120,7 +120,11 @@ function call(url: string, body: Buffer | undefined): Promise<unknown> {
         else reject(new Error(`${answer.statusCode}: ${text.slice(0, 300)}`));
       });
     });
-    asked.on('error', reject);
+    asked.on('error', (error: NodeJS.ErrnoException) => {
+      // The server closed a connection that had been idle just as it was used again.
+      if (asked.reusedSocket && error.code === 'ECONNRESET') call(url, body).then(resolve, reject);
+      else reject(error);
+    });
     asked.end(body);
   });
 }
