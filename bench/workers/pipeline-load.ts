@@ -1,8 +1,9 @@
 /** Sends events to the processing service over HTTP, as one client process. */
-import { Agent, request } from 'node:http';
+import { Agent } from 'node:http';
 import { dueBy, msUntilDue } from '../pacing.js';
 import { serveWorker } from '../worker.js';
 import { drawRanks, seededRandom, zipf } from '../zipf.js';
+import { requestText } from './http.js';
 
 export interface LoadShape {
   keys: number;
@@ -75,24 +76,7 @@ async function sendPaced({ ms, perSecond }: { ms: number; perSecond: number }): 
   return (nextBody - from) * perRequest;
 }
 
-function send(body: Buffer): Promise<void> {
-  const headers = { 'content-type': 'application/json', 'content-length': body.length };
-  return new Promise((resolve, reject) => {
-    const call = request(url, { method: 'POST', agent, headers }, (answer) => {
-      let text = '';
-      answer.setEncoding('utf8').on('data', (part) => {
-        text += part;
-      });
-      answer.on('end', () => {
-        if (answer.statusCode === 200 && text.includes('"rejected":[]')) resolve();
-        else reject(new Error(`${answer.statusCode}: ${text.slice(0, 300)}`));
-      });
-    });
-    call.on('error', (error: NodeJS.ErrnoException) => {
-      // The server closed a connection that had been idle just as it was used again; events have ids.
-      if (call.reusedSocket && error.code === 'ECONNRESET') send(body).then(resolve, reject);
-      else reject(error);
-    });
-    call.end(body);
-  });
+async function send(body: Buffer): Promise<void> {
+  const text = await requestText(agent, url, body);
+  if (!text.includes('"rejected":[]')) throw new Error(`not all were taken: ${text.slice(0, 300)}`);
 }

@@ -1,9 +1,10 @@
 /** Asks the query service over HTTP: statistics of a day at a fixed rate, and how soon an event is seen. */
-import { Agent, request } from 'node:http';
+import { Agent } from 'node:http';
 import * as hdr from 'hdr-histogram-js';
 import { dueAtMs, dueBy, msUntilDue } from '../pacing.js';
 import { serveWorker } from '../worker.js';
 import { drawRanks, seededRandom, zipf } from '../zipf.js';
+import { requestText } from './http.js';
 
 export interface Latencies {
   count: number;
@@ -106,25 +107,6 @@ function told(histogram: hdr.Histogram, count: number): Latencies {
 const get = (url: string) => call(url, undefined);
 const post = (url: string, body: object) => call(url, Buffer.from(JSON.stringify(body)));
 
-function call(url: string, body: Buffer | undefined): Promise<unknown> {
-  const headers = body && { 'content-type': 'application/json', 'content-length': body.length };
-  return new Promise((resolve, reject) => {
-    const options = { method: body ? 'POST' : 'GET', agent, ...(headers && { headers }) };
-    const asked = request(url, options, (answer) => {
-      let text = '';
-      answer.setEncoding('utf8').on('data', (part) => {
-        text += part;
-      });
-      answer.on('end', () => {
-        if (answer.statusCode === 200) resolve(JSON.parse(text));
-        else reject(new Error(`${answer.statusCode}: ${text.slice(0, 300)}`));
-      });
-    });
-    asked.on('error', (error: NodeJS.ErrnoException) => {
-      // The server closed a connection that had been idle just as it was used again.
-      if (asked.reusedSocket && error.code === 'ECONNRESET') call(url, body).then(resolve, reject);
-      else reject(error);
-    });
-    asked.end(body);
-  });
+async function call(url: string, body: Buffer | undefined): Promise<unknown> {
+  return JSON.parse(await requestText(agent, url, body));
 }
